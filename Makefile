@@ -1,0 +1,62 @@
+# Every command here sets itself up: python3 (3.11 or newer) and make are enough, without root.
+.DEFAULT_GOAL := help
+PYTHON3 ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PY := $(BIN)/python
+export UV_SYSTEM_CERTS ?= 1
+MEMBERS := -e ./idl -e ./migrations -e "./controlplane[postgres]" -e ./dataplane -e "./clients/python[pandas]" -e ./clients/cli
+MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
+
+.PHONY: help install gen gen-check lint test test-deep test-crash check demo bench clean
+
+help: ## Say what can be made
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+
+install: $(VENV)/.installed ## Make .venv with the six distributions and all tools
+
+$(VENV)/.installed: $(MANIFESTS)
+	$(PYTHON3) -m venv $(VENV)
+	@$(PY) -m pip install -q --disable-pip-version-check -U pip uv || $(PY) -m pip install -q -U pip
+	@$(PY) -m uv pip install -q -p $(PY) $(MEMBERS) --group dev \
+	  || (echo "uv failed; trying pip" && $(PY) -m pip install -q $(MEMBERS) --group dev)
+	@touch $@
+
+gen: install ## Derive both generated trees from the IDL
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(PY) idl/generate.py
+
+gen-check: gen ## Prove that the checked-in code is what the IDL gives
+	git diff --exit-code --stat -- idl/gen clients/python/volery/_idl
+	@test -z "$$(git status --porcelain -- idl/gen clients/python/volery/_idl)"
+
+.build/third_party: $(VENV)/.installed
+	@mkdir -p $@ && cp -r "$$($(PY) -c 'from google.api import annotations_pb2 as a; import os; print(os.path.dirname(os.path.dirname(a.__file__)))')" $@/
+	@find $@ ! -name '*.proto' -type f -delete
+
+lint: install .build/third_party ## ruff, mypy, import rules, buf
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/buf lint
+	$(BIN)/buf format --diff --exit-code idl >/dev/null
+
+test: install ## Unit, integration and scenario tests, on SQLite and PostgreSQL
+	$(BIN)/pytest -q -n 2 -m "not crash and not docs and not deep"
+
+test-deep: install ## Wheels in empty environments, the commands of the documentation, longer searches
+	VOLERY_TEST_PROFILE=deep $(BIN)/pytest -q -m "docs or deep" tests
+
+test-crash: install ## Kill real processes at random moments and judge what is left
+	$(BIN)/pytest -q -m crash tests/e2e
+
+check: gen-check lint test ## Everything a commit must pass
+
+demo: install ## Run a machine-learning workflow on real data, on the embedded engine
+	$(BIN)/volery run examples/breast_cancer.py:breast_cancer
+
+bench: install ## Measure, as ratios in one run
+	$(PY) tests/benchmarks/run.py
+
+clean: ## Remove what was made
+	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,181 @@
+"""Settings: the options that commands share, and the server they lead to.
+
+A command without a server talks to the embedded engine of the state directory: the one that runs, or one of
+its own for as long as the command lasts.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+if TYPE_CHECKING:
+    from volery._engine import Engine
+    from volery.remote import Remote
+
+R = TypeVar("R")
+
+LAST_PATIENCE = 3.0
+"""How long tasks of other executions, which an own engine went on with too, may still take at its end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a command acts.
+
+    Attributes:
+        server: the server named; None where none is.
+        project: the tenant; None for the configured one.
+        domain: the second axis of tenancy; None for the configured one.
+        state: the state directory named; None for the default.
+    """
+
+    server: str | None
+    project: str | None
+    domain: str | None
+    state: str | None
+
+    @property
+    def state_directory(self) -> Path:
+        """Where the embedded engine keeps its state."""
+        from volery._engine import state_directory
+
+        return state_directory(self.state)
+
+    def configured_server(self) -> str:
+        """The server that is named or configured; "" where none is. A state directory named wins."""
+        from volery.config import Config
+
+        if self.state is not None and self.server is None:
+            return ""
+        return Config.load(server=self.server, project=self.project, domain=self.domain).server
+
+    def remote(self, server: str, *, is_engine: bool = False) -> Remote:
+        """The server, for this project and domain. An engine that runs may be starting still."""
+        from volery.remote import Remote
+
+        first_patience = 30.0 if is_engine else 2.0
+        return Remote(server, project=self.project, domain=self.domain, first_patience=first_patience)
+
+    @contextmanager
+    def connected(self, *, worker: bool = False, create: bool = False) -> Iterator[Remote]:
+        """The server that is configured, or the engine of the state directory; see `session`."""
+        with self.session(worker=worker, create=create) as session, session.remote() as remote:
+            yield remote
+
+    @contextmanager
+    def session(self, *, worker: bool, create: bool, slots: int = 0) -> Iterator[Session]:
+        """The server that is configured, else the engine that runs on the state directory, else an own one.
+
+        An own one is starting while the block begins. Where another process runs the engine and a worker is
+        needed, an own one stands by to take over when that process ends.
+
+        Args:
+            worker: whether executions must proceed.
+            create: whether a state directory may be made.
+            slots: task processes of an own engine; 0 leaves it to the engine.
+        """
+        from volery._engine import Engine, EngineIsRunning, EngineSettings
+        from volery.errors import UnavailableError
+
+        server = self.configured_server()
+        if server:
+            yield Session(self, server, None)
+            return
+        state = self.state_directory
+        if not create and not (state / "volery.db").exists():
+            raise UnavailableError(
+                f"no server is configured, and no engine has run here: {state} is empty. "
+                "Start one with `volery up`, or name a server with --server",
+                code="UNAVAILABLE",
+            )
+        engine = Engine(state, EngineSettings(slots=slots, worker=worker))
+        try:
+            engine.begin()
+        except EngineIsRunning as running:
+            with _standing_by(engine if worker else None):
+                yield Session(self, running.server, None, is_engine=True)
+            return
+        try:
+            yield Session(self, "", engine)
+        finally:
+            engine.stop(LAST_PATIENCE)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A server for the time of a command.
+
+    Attributes:
+        place: project and domain.
+        server: its address; "" while an own engine is starting.
+        engine: the own engine; None for a server of somebody else.
+        is_engine: whether that is an engine on this machine.
+    """
+
+    place: Place
+    server: str
+    engine: Engine | None
+    is_engine: bool = False
+
+    def remote(self) -> Remote:
+        """The server, once it is ready."""
+        if self.engine is not None:
+            self.engine.wait_ready()
+            return self.place.remote(self.engine.server)
+        return self.place.remote(self.server, is_engine=self.is_engine)
+
+
+@contextmanager
+def _standing_by(engine: Engine | None) -> Iterator[None]:
+    """Let an engine wait in a thread for the end of the one that runs."""
+    if engine is None:
+        yield
+        return
+    dismissed = threading.Event()
+    threading.Thread(target=engine.stand_by, args=(dismissed,), name="stands-by", daemon=True).start()
+    try:
+        yield
+    finally:
+        dismissed.set()
+        engine.stop()
+
+
+def place_options(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options of where it acts, as one argument `place`."""
+
+    @functools.wraps(function)
+    def placed(
+        *args: Any,
+        server: str | None,
+        project: str | None,
+        domain: str | None,
+        state: str | None,
+        **more: Any,
+    ) -> R:
+        return function(*args, place=Place(server, project, domain, state), **more)
+
+    command: Callable[..., R] = placed
+    for option in (
+        click.option("--state", metavar="DIR", help="State of the embedded engine. [default: .volery]"),
+        click.option("--domain", metavar="NAME", help="The domain."),
+        click.option("--project", metavar="NAME", help="The project."),
+        click.option("--server", metavar="ADDRESS", help="host:port, https://host:port or unix:///path."),
+    ):
+        command = option(command)
+    return command
+
+
+def output_option(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the option of how it prints its result."""
+    option = click.option(
+        "-o", "--output", type=click.Choice(["text", "json", "yaml"]), default="text", help="How to print."
+    )
+    return option(function)

@@ -1,0 +1,208 @@
+"""Connection: one channel to a control plane that heals itself.
+
+A call goes through `unary` or `stream`. What goes away when tried again (the server cannot be reached, is
+restarting, or asks for patience) is tried again until the caller's patience is over; this is safe because
+every mutation of the contract carries a request id made once per intention, and the ids are inside the
+message that is sent again. Everything else becomes a typed error at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+import h2.exceptions
+from grpclib import GRPCError, Status
+from grpclib.client import Channel
+from grpclib.config import Configuration
+from grpclib.exceptions import StreamTerminatedError
+
+from volery._status_details import StatusDetailsCodec, to_error
+from volery.errors import ConfigurationError, DeadlineError, RpcError, UnavailableError
+
+T = TypeVar("T")
+
+DEFAULT_PORT = 8470
+KEEPALIVE_TIME = 60.0
+FIRST_DELAY = 0.05
+LONGEST_DELAY = 2.0
+LARGEST_MESSAGE_WINDOW = 16 * 2**20
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """Where a control plane listens: a Unix socket, or a host and port with or without TLS."""
+
+    path: str | None = None
+    host: str = ""
+    port: int = DEFAULT_PORT
+    tls: bool = False
+
+    @classmethod
+    def parse(cls, server: str) -> Address:
+        """Read `unix:///path`, `host`, `host:port`, `[::1]:port`, `http://host:port` or `https://host:port`."""
+        text = server.strip()
+        if text.startswith("unix:"):
+            path = text.removeprefix("unix:")
+            path = path.removeprefix("//")
+            if not path.startswith("/"):
+                raise ConfigurationError(
+                    f"server {server!r}: a Unix socket needs an absolute path, unix:///path"
+                )
+            return cls(path=path)
+        tls = text.startswith("https://")
+        text = text.removeprefix("https://").removeprefix("http://").rstrip("/")
+        host, separator, port = text.rpartition(":")
+        if not separator or port.endswith("]"):
+            host, port = text, str(443 if tls else DEFAULT_PORT)
+        host = host.removeprefix("[").removesuffix("]")
+        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
+            raise ConfigurationError(f"server {server!r}: write host:port, https://host:port or unix:///path")
+        return cls(host=host, port=int(port), tls=tls)
+
+    def __str__(self) -> str:
+        if self.path is not None:
+            return f"unix://{self.path}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"{'https://' if self.tls else ''}{host}:{self.port}"
+
+
+class Connection:
+    """A channel to one address, made on first use inside a running event loop.
+
+    Attributes:
+        address: where to.
+        patience: how many seconds a call that may be repeated is repeated for, once the server was
+            reached; before that, `first_patience`, so that a wrong address is told soon.
+    """
+
+    def __init__(self, address: Address, *, patience: float = 30.0, first_patience: float = 2.0) -> None:
+        self.address = address
+        self.patience = patience
+        self.first_patience = min(first_patience, patience)
+        self._channel: Channel | None = None
+        self._was_reached = False
+
+    @property
+    def channel(self) -> Channel:
+        """The channel; it connects by itself and again after a loss."""
+        if self._channel is None:
+            config = Configuration(
+                _keepalive_time=KEEPALIVE_TIME,
+                _keepalive_timeout=20.0,
+                http2_connection_window_size=LARGEST_MESSAGE_WINDOW,
+                http2_stream_window_size=LARGEST_MESSAGE_WINDOW,
+            )
+            codec = StatusDetailsCodec()
+            if self.address.path is not None:
+                self._channel = Channel(path=self.address.path, status_details_codec=codec, config=config)
+            else:
+                context = _tls() if self.address.tls else None
+                self._channel = Channel(
+                    self.address.host,
+                    self.address.port,
+                    ssl=context,
+                    status_details_codec=codec,
+                    config=config,
+                )
+        return self._channel
+
+    def close(self) -> None:
+        """Close the channel; a later call opens a new one."""
+        if self._channel is not None:
+            self._channel.close()
+            self._channel = None
+
+    async def unary(self, attempt: Callable[[], Awaitable[T]], *, within: float | None = None) -> T:
+        """Make a call, again where that helps, until it is answered or patience is over."""
+        retries = Retries(self)
+        try:
+            async with asyncio.timeout(within):
+                while True:
+                    try:
+                        answer = await attempt()
+                    except Exception as problem:
+                        await retries.after(problem)
+                    else:
+                        self._was_reached = True
+                        return answer
+        except TimeoutError:
+            raise DeadlineError(
+                f"no answer from {self.address} within {within:g} s", code="DEADLINE_EXCEEDED"
+            ) from retries.last
+
+    async def stream(self, open_stream: Callable[[], AsyncIterator[T]]) -> AsyncIterator[T]:
+        """Read a stream whose start can be asked for again; `open_stream` knows where to resume.
+
+        Each message that arrives renews patience.
+        """
+        retries = Retries(self)
+        while True:
+            try:
+                async for message in open_stream():
+                    self._was_reached = True
+                    retries = Retries(self)
+                    yield message
+            except Exception as problem:
+                await retries.after(problem)
+            else:
+                return
+
+
+class Retries:
+    """Says whether a problem is worth another try, and waits before it."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._begin = asyncio.get_running_loop().time()
+        self._delay = FIRST_DELAY
+        self.last: RpcError | None = None
+
+    async def after(self, problem: Exception) -> None:
+        """Wait, if another try may help; else raise the typed error of the problem."""
+        error = typed(problem, self._connection.address)
+        if error is None:
+            raise problem
+        waits_help = isinstance(error, UnavailableError) or error.retry_after is not None
+        reached = self._connection._was_reached or error.reason != ""
+        patience = self._connection.patience if reached else self._connection.first_patience
+        spent = asyncio.get_running_loop().time() - self._begin
+        delay = max(self._delay * random.uniform(0.5, 1.0), error.retry_after or 0.0)  # noqa: S311  # spreads load
+        if not waits_help or spent + delay > patience:
+            raise error from None  # the typed error says all that the channel's did
+        self.last = error
+        self._delay = min(self._delay * 2, LONGEST_DELAY)
+        await asyncio.sleep(delay)
+
+
+def typed(problem: Exception, address: Address) -> RpcError | None:
+    """The typed error of what a channel raises; None for what is not about the call."""
+    if isinstance(problem, RpcError):
+        return problem
+    if isinstance(problem, GRPCError):
+        if problem.status is Status.UNAVAILABLE and not problem.details:
+            return UnavailableError(
+                f"{address} is not available: {problem.message or 'no reason given'}", code="UNAVAILABLE"
+            )
+        return to_error(problem.status, problem.message, problem.details)
+    if isinstance(problem, StreamTerminatedError | h2.exceptions.ProtocolError):
+        return UnavailableError(f"the connection to {address} was lost: {problem}", code="UNAVAILABLE")
+    if isinstance(problem, OSError) and not isinstance(problem, TimeoutError):
+        return UnavailableError(f"{address} cannot be reached: {_plainly(problem)}", code="UNAVAILABLE")
+    return None
+
+
+def _plainly(problem: OSError) -> str:
+    if isinstance(problem, ConnectionRefusedError | FileNotFoundError):
+        return "nothing listens there"
+    return problem.strerror or str(problem)
+
+
+def _tls() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["h2"])
+    return context

@@ -1,0 +1,341 @@
+"""Client: one asynchronous method per RPC of the public services.
+
+The thin truth under `Remote`: messages in, messages out, errors typed. Calls heal over a lost connection (see
+`volery._connection`); streams resume where they were. Nothing here knows Python
+values or entities: the inputs and outputs of executions are serialised LiteralMaps.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Iterator
+from dataclasses import replace
+from typing import Any, Protocol, Self, TypeVar
+
+from betterproto2 import Message
+from grpclib import GRPCError, Status
+from grpclib.metadata import Deadline
+
+from volery import _raw_values as values
+from volery._connection import Address, Connection
+from volery._idl.google import protobuf, rpc
+from volery._idl.voleryidl.core import v1 as core
+from volery._idl.voleryidl.data import v1 as data
+from volery._idl.voleryidl.event import v1 as event
+from volery._idl.voleryidl.execution import v1 as execution
+from volery._idl.voleryidl.project import v1 as project
+from volery._idl.voleryidl.registry import v1 as registry
+from volery._messages import lighten
+from volery._status_details import STATUS_LIMIT
+
+Q = TypeVar("Q")
+A = TypeVar("A", bound=Message)
+Q_contra = TypeVar("Q_contra", contravariant=True)
+A_co = TypeVar("A_co", bound=Message, covariant=True)
+
+lighten(core, data, event, execution, project, protobuf, registry, rpc)
+
+CHUNK = 512 * 1024
+READ_TIMEOUT = 60.0
+WAIT_MARGIN = 15.0
+
+
+def new_request_id() -> str:
+    """A name for one intention; made once, sent with every try."""
+    return str(uuid.uuid4())
+
+
+class Client:
+    """The public services of one control plane.
+
+    Methods must be called in one running event loop. Use as `async with Client("localhost:8470") as client`,
+    or call `close()`.
+    """
+
+    def __init__(
+        self,
+        server: str | Address,
+        *,
+        patience: float = 30.0,
+        first_patience: float = 2.0,
+        timeout: float = READ_TIMEOUT,
+    ) -> None:
+        """Prepare; nothing is sent yet.
+
+        Args:
+            server: where to.
+            patience: how many seconds a call is repeated for while the server is away.
+            first_patience: the same until the server was reached for the first time.
+            timeout: how many seconds a call may take that does not wait for an execution.
+        """
+        address = server if isinstance(server, Address) else Address.parse(server)
+        self.connection = Connection(address, patience=patience, first_patience=first_patience)
+        self.timeout = timeout
+        channel = self.connection.channel
+        self._registry = registry.RegistryServiceStub(channel, metadata=STATUS_LIMIT)
+        self._executions = execution.ExecutionServiceStub(channel, metadata=STATUS_LIMIT)
+        self._data = data.DataServiceStub(channel, metadata=STATUS_LIMIT)
+        self._projects = project.ProjectServiceStub(channel, metadata=STATUS_LIMIT)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.connection.close()
+
+    # registry
+
+    async def register(self, request: registry.RegisterRequest) -> registry.RegisterResponse:
+        """Register a package, all or nothing."""
+        return await self._call(self._registry.register, request)
+
+    async def get_task(self, request: registry.GetTaskRequest) -> registry.GetTaskResponse:
+        """Read one version of a task."""
+        return await self._call(self._registry.get_task, request)
+
+    async def get_workflow(self, request: registry.GetWorkflowRequest) -> registry.GetWorkflowResponse:
+        """Read one compiled version of a workflow."""
+        return await self._call(self._registry.get_workflow, request)
+
+    async def get_launch_plan(self, request: registry.GetLaunchPlanRequest) -> registry.GetLaunchPlanResponse:
+        """Read one version of a launch plan."""
+        return await self._call(self._registry.get_launch_plan, request)
+
+    async def list_entities(self, request: registry.ListEntitiesRequest) -> registry.ListEntitiesResponse:
+        """Read a page of entities."""
+        return await self._call(self._registry.list_entities, request)
+
+    async def activate_launch_plan(
+        self, request: registry.ActivateLaunchPlanRequest
+    ) -> registry.ActivateLaunchPlanResponse:
+        """Make one version of a launch plan the active one."""
+        return await self._call(self._registry.activate_launch_plan, request)
+
+    async def deactivate_launch_plan(
+        self, request: registry.DeactivateLaunchPlanRequest
+    ) -> registry.DeactivateLaunchPlanResponse:
+        """Leave a launch plan without an active version."""
+        return await self._call(self._registry.deactivate_launch_plan, request)
+
+    async def list_activations(
+        self, request: registry.ListActivationsRequest
+    ) -> registry.ListActivationsResponse:
+        """Read a page of the history of activations."""
+        return await self._call(self._registry.list_activations, request)
+
+    # executions
+
+    async def create_execution(
+        self, request: values.CreateExecutionRequest
+    ) -> values.CreateExecutionResponse:
+        """Start an execution, and wait for its end where the request says so."""
+        wait = 0.0 if request.wait_timeout is None else request.wait_timeout.total_seconds() + WAIT_MARGIN
+        method = self._raw("CreateExecution", values.CreateExecutionResponse)
+        return await self._call(method, request, max(self.timeout, wait))
+
+    async def wait_execution(self, request: execution.WaitExecutionRequest) -> values.WaitExecutionResponse:
+        """Answer at the end of an execution, or after the time given."""
+        wait = 30.0 if request.timeout is None else request.timeout.total_seconds()
+        method = self._raw("WaitExecution", values.WaitExecutionResponse)
+        return await self._call(method, request, max(self.timeout, wait + WAIT_MARGIN))
+
+    async def get_execution(self, request: execution.GetExecutionRequest) -> execution.GetExecutionResponse:
+        """Read one execution."""
+        return await self._call(self._executions.get_execution, request)
+
+    async def list_executions(
+        self, request: execution.ListExecutionsRequest
+    ) -> execution.ListExecutionsResponse:
+        """Read a page of executions."""
+        return await self._call(self._executions.list_executions, request)
+
+    async def abort_execution(
+        self, request: execution.AbortExecutionRequest
+    ) -> execution.AbortExecutionResponse:
+        """Ask for the end of an execution."""
+        return await self._call(self._executions.abort_execution, request)
+
+    async def get_execution_data(
+        self, request: execution.GetExecutionDataRequest
+    ) -> values.GetExecutionDataResponse:
+        """Read the inputs and outputs of an execution."""
+        return await self._call(self._raw("GetExecutionData", values.GetExecutionDataResponse), request)
+
+    async def list_node_executions(
+        self, request: execution.ListNodeExecutionsRequest
+    ) -> execution.ListNodeExecutionsResponse:
+        """Read a page of node executions."""
+        return await self._call(self._executions.list_node_executions, request)
+
+    async def get_node_execution(
+        self, request: execution.GetNodeExecutionRequest
+    ) -> execution.GetNodeExecutionResponse:
+        """Read one node execution with its attempts."""
+        return await self._call(self._executions.get_node_execution, request)
+
+    async def get_node_execution_data(
+        self, request: execution.GetNodeExecutionDataRequest
+    ) -> values.GetNodeExecutionDataResponse:
+        """Read the outputs of a node execution."""
+        return await self._call(
+            self._raw("GetNodeExecutionData", values.GetNodeExecutionDataResponse), request
+        )
+
+    async def watch_execution(
+        self, request: execution.WatchExecutionRequest
+    ) -> AsyncIterator[values.WatchExecutionResponse]:
+        """Follow an execution to its end.
+
+        After a lost connection the stream goes on behind the last message seen. Where the server no longer
+        keeps what came since, it begins afresh with the execution as it stands.
+        """
+        position = request.after_sequence
+
+        async def after(sequence: int) -> AsyncIterator[values.WatchExecutionResponse]:
+            nonlocal position
+            position = sequence
+            route = "/voleryidl.execution.v1.ExecutionService/WatchExecution"
+            asked = replace(request, after_sequence=sequence)
+            async for message in self._executions._unary_stream(route, asked, values.WatchExecutionResponse):
+                position = max(position, message.through_sequence)
+                yield message
+
+        async def resume() -> AsyncIterator[values.WatchExecutionResponse]:
+            try:
+                async for message in after(position):
+                    yield message
+            except GRPCError as problem:
+                if problem.status is not Status.OUT_OF_RANGE or position == 0:
+                    raise
+                async for message in after(0):
+                    yield message
+
+        async for message in self.connection.stream(resume):
+            yield message
+
+    async def watch_project(
+        self, request: execution.WatchProjectRequest
+    ) -> AsyncIterator[execution.WatchProjectResponse]:
+        """Follow the executions of a project, for as long as the caller reads."""
+        cursor = request.cursor
+
+        async def resume() -> AsyncIterator[execution.WatchProjectResponse]:
+            nonlocal cursor
+            async for message in self._executions.watch_project(replace(request, cursor=cursor)):
+                cursor = message.cursor or cursor
+                yield message
+
+        async for message in self.connection.stream(resume):
+            yield message
+
+    async def tail_logs(
+        self, request: execution.TailLogsRequest
+    ) -> AsyncIterator[execution.TailLogsResponse]:
+        """Read what attempts wrote, and with `follow` what they write from then on.
+
+        After a lost connection the server tells everything again; what was passed on already is left out.
+        """
+        seen: dict[tuple[str, int, int], int] = {}
+
+        async def resume() -> AsyncIterator[execution.TailLogsResponse]:
+            async for message in self._executions.tail_logs(request):
+                yield execution.TailLogsResponse(
+                    chunks=[c for chunk in message.chunks if (c := _unseen(chunk, seen))]
+                )
+
+        async for message in self.connection.stream(resume):
+            yield message
+
+    # data
+
+    async def upload_blob(self, content: bytes, *, project: str, domain: str) -> data.UploadBlobResponse:
+        """Store bytes under their SHA-256; a repeat is a no-op."""
+        digest = hashlib.sha256(content).hexdigest()
+        header = data.BlobHeader(project=project, domain=domain, sha256=digest, size_bytes=len(content))
+
+        async def attempt() -> data.UploadBlobResponse:
+            def parts() -> Iterator[data.UploadBlobRequest]:
+                yield data.UploadBlobRequest(header=header)
+                for begin in range(0, len(content), CHUNK):
+                    yield data.UploadBlobRequest(chunk=content[begin : begin + CHUNK])
+
+            return await self._data.upload_blob(parts())
+
+        return await self.connection.unary(attempt)
+
+    async def download_blob(self, request: data.DownloadBlobRequest) -> bytes:
+        """Read the whole of a blob."""
+
+        async def attempt() -> bytes:
+            return b"".join([message.chunk async for message in self._data.download_blob(request)])
+
+        return await self.connection.unary(attempt)
+
+    async def stat_blob(self, request: data.StatBlobRequest) -> data.StatBlobResponse:
+        """Tell whether the store has content with a SHA-256."""
+        return await self._call(self._data.stat_blob, request)
+
+    # projects
+
+    async def create_project(self, request: project.CreateProjectRequest) -> project.CreateProjectResponse:
+        """Make a project."""
+        return await self._call(self._projects.create_project, request)
+
+    async def get_project(self, request: project.GetProjectRequest) -> project.GetProjectResponse:
+        """Read one project."""
+        return await self._call(self._projects.get_project, request)
+
+    async def list_projects(self, request: project.ListProjectsRequest) -> project.ListProjectsResponse:
+        """Read a page of projects."""
+        return await self._call(self._projects.list_projects, request)
+
+    async def update_project(self, request: project.UpdateProjectRequest) -> project.UpdateProjectResponse:
+        """Replace what may change of a project."""
+        return await self._call(self._projects.update_project, request)
+
+    async def list_domains(self, request: project.ListDomainsRequest) -> project.ListDomainsResponse:
+        """Read the domains that every project has."""
+        return await self._call(self._projects.list_domains, request)
+
+    async def get_server_info(self, request: project.GetServerInfoRequest) -> project.GetServerInfoResponse:
+        """Tell the server's version and limits."""
+        return await self._call(self._projects.get_server_info, request)
+
+    def _raw(self, name: str, reply: type[A]) -> Method[Any, A]:
+        """A method of the execution service that leaves values as bytes."""
+        route = f"/voleryidl.execution.v1.ExecutionService/{name}"
+
+        def call(message: Any, /, *, deadline: Deadline | None = None) -> Awaitable[A]:
+            return self._executions._unary_unary(route, message, reply, deadline=deadline)
+
+        return call
+
+    async def _call(self, method: Method[Q, A], request: Q, within: float | None = None) -> A:
+        within = self.timeout if within is None else within
+        deadline = Deadline.from_timeout(within)
+        return await self.connection.unary(lambda: method(request, deadline=deadline), within=within)
+
+
+class Method(Protocol[Q_contra, A_co]):
+    """A unary method of a generated stub."""
+
+    def __call__(self, message: Q_contra, /, *, deadline: Deadline | None = None) -> Awaitable[A_co]:
+        """Make the call."""
+
+
+def _unseen(chunk: execution.LogChunk, seen: dict[tuple[str, int, int], int]) -> execution.LogChunk | None:
+    """The part of a chunk that was not passed on before; notes it as passed on."""
+    key = (chunk.path, chunk.attempt, int(chunk.stream))
+    known = seen.get(key, 0)
+    end = chunk.offset + len(chunk.data)
+    if end <= known:
+        return None
+    seen[key] = end
+    if chunk.offset >= known:
+        return chunk
+    return replace(chunk, offset=known, data=chunk.data[known - chunk.offset :])

@@ -1,0 +1,53 @@
+"""This module tells a running task where it runs."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class TaskContext:
+    """Where a task runs.
+
+    Attributes:
+        execution: `project/domain/name` of the execution; empty in a plain Python call.
+        path: the node's path in it.
+        attempt: counts from 1.
+        storage_prefix: a URI of a prefix that belongs to this attempt alone.
+        inline_limit: outputs of more bytes than this are put below the prefix.
+        working_dir: a directory of this attempt alone, empty at the start.
+    """
+
+    execution: str = ""
+    path: str = ""
+    attempt: int = 1
+    storage_prefix: str = ""
+    inline_limit: int = 16384
+    working_dir: str = ""
+
+    @property
+    def is_local(self) -> bool:
+        """Whether this is a plain Python call, outside any execution."""
+        return not self.execution
+
+    @property
+    def idempotency_key(self) -> str:
+        """Names the node for services that are called: the same in every attempt."""
+        return f"{self.execution}/{self.path}"
+
+    @property
+    def directory(self) -> Path:
+        """The working directory as a path."""
+        return Path(self.working_dir or ".")
+
+
+_LOCAL: Final = TaskContext()
+_current: ContextVar[TaskContext] = ContextVar("volery_task_context", default=_LOCAL)
+
+
+def current_context() -> TaskContext:
+    """Where the calling task runs; a local context in a plain Python call."""
+    return _current.get()

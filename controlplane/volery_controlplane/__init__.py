@@ -1,0 +1,1 @@
+"""The control plane: compiles, validates, versions and remembers."""

@@ -1,0 +1,202 @@
+"""Puts the parts of a control plane together, and starts and stops them in order.
+
+`ControlPlane(settings)` is complete and inert; `start` runs it, `stop` drains it. The command line and the
+tests run the same object.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from dataclasses import dataclass
+from datetime import timedelta
+from importlib.metadata import version
+
+import structlog
+from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
+
+from volery_controlplane.grpc.addresses import Address, parse
+from volery_controlplane.grpc.data import DataServicer
+from volery_controlplane.grpc.executions import ExecutionServicer
+from volery_controlplane.grpc.projects import ProjectServicer
+from volery_controlplane.grpc.registry import RegistryServicer
+from volery_controlplane.grpc.server import Limits, Server, Servicers
+from volery_controlplane.grpc.workers import WorkerServicer
+from volery_controlplane.loops.leases import expire_leases, wake_parked
+from volery_controlplane.services.data import Data
+from volery_controlplane.services.dispatch import Dispatcher
+from volery_controlplane.services.executions import Executions
+from volery_controlplane.services.listening import Listening
+from volery_controlplane.services.logs import Logs
+from volery_controlplane.services.ports import Ids
+from volery_controlplane.services.projects import Projects, Tenancy
+from volery_controlplane.services.registration import Registration
+from volery_controlplane.services.registry import Registry
+from volery_controlplane.services.wakeups import LocalWakeups
+from volery_controlplane.services.watches import Pace, Watches
+from volery_controlplane.services.work import WorkService, WorkSettings
+from volery_controlplane.settings import Settings
+from volery_controlplane.storage.files import FileBlobStore
+from volery_controlplane.store.database import SqlDatabase
+from volery_controlplane.store.migrate import ensure_schema
+
+log = structlog.get_logger(__name__)
+
+_LETTERS = "abcdefghijklmnopqrstuvwxyz"
+_SIGNS = _LETTERS + "0123456789"
+
+
+class RandomIds:
+    """The `Ids` port over the system's randomness."""
+
+    def uid(self) -> str:
+        """Unique for ever: 128 random bits."""
+        return os.urandom(16).hex()
+
+    def execution_name(self) -> str:
+        """A letter, then 19 letters and digits: about 100 random bits."""
+        number = int.from_bytes(os.urandom(16))
+        number, first = divmod(number, len(_LETTERS))
+        name = [_LETTERS[first]]
+        for _ in range(19):
+            number, sign = divmod(number, len(_SIGNS))
+            name.append(_SIGNS[sign])
+        return "".join(name)
+
+
+@dataclass(frozen=True, slots=True)
+class _Parts:
+    """Everything that lives while a control plane runs."""
+
+    server: Server
+    projects: Projects
+    dispatcher: Dispatcher
+    work: WorkService
+    wakeups: LocalWakeups
+
+
+class ControlPlane:
+    """A control plane: its settings, and its life.
+
+    Args:
+        settings: what it is told.
+        ids: makes uids and names; random ones where not given.
+    """
+
+    def __init__(self, settings: Settings, ids: Ids | None = None) -> None:
+        self.settings = settings
+        self._ids: Ids = ids or RandomIds()
+        self._stop = asyncio.Event()
+        self._draining = asyncio.Event()
+        self._address: asyncio.Future[str] | None = None
+        self._life: asyncio.Task[None] | None = None
+
+    async def start(self) -> str:
+        """Opens the database and begins to serve; gives the address that clients use."""
+        assert self._life is None, "a control plane has one life"
+        self._address = asyncio.get_running_loop().create_future()
+        self._life = asyncio.create_task(self._live(self._address), name="control plane")
+        await asyncio.wait((self._address, self._life), return_when=asyncio.FIRST_COMPLETED)
+        if not self._address.done():
+            self._address.cancel()
+            await self._life  # raises what went wrong
+        return self._address.result()
+
+    def request_stop(self) -> None:
+        """Asks for the end; `wait` tells when it is over."""
+        self._stop.set()
+
+    async def stop(self) -> None:
+        """Drains and ends."""
+        self.request_stop()
+        await self.wait()
+
+    async def wait(self) -> None:
+        """Ends when the control plane has ended; raises what ended it, if that was no request."""
+        assert self._life is not None, "start comes first"
+        await self._life
+
+    async def _live(self, address: asyncio.Future[str]) -> None:
+        try:
+            await self._run(address)
+        except BaseExceptionGroup as group:
+            # What ended the life is one thing; that it ended inside a group helps nobody.
+            if len(group.exceptions) == 1:
+                raise group.exceptions[0] from None
+            raise
+
+    async def _run(self, address: asyncio.Future[str]) -> None:
+        settings = self.settings
+        listen = parse(settings.listen)  # before anything is made
+        if settings.migrate:
+            await asyncio.to_thread(ensure_schema, settings.database)
+        database = await asyncio.to_thread(SqlDatabase.open, settings.database, settings.synchronous)
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                parts = self._assemble(listen, database, tasks)
+                await parts.projects.establish(settings.projects)
+                await self._serve(parts, tasks, address)
+        finally:
+            await asyncio.to_thread(database.close)
+
+    async def _serve(self, parts: _Parts, tasks: asyncio.TaskGroup, address: asyncio.Future[str]) -> None:
+        loops = [
+            tasks.create_task(parts.dispatcher.run()),
+            tasks.create_task(expire_leases(parts.work, self.settings.lease / 4)),
+            tasks.create_task(wake_parked(parts.work, parts.wakeups, timedelta(minutes=1))),
+        ]
+        grace = timedelta(0)
+        try:
+            address.set_result(await parts.server.start())
+            log.info("serving", address=address.result(), database=_without_secrets(self.settings.database))
+            await self._stop.wait()
+            grace = self.settings.drain
+            log.info("draining")
+            parts.dispatcher.go_away()
+        finally:
+            self._draining.set()
+            await parts.server.stop(grace)
+            for loop in loops:
+                loop.cancel()
+        log.info("stopped")
+
+    def _assemble(self, listen: Address, database: SqlDatabase, tasks: asyncio.TaskGroup) -> _Parts:
+        settings = self.settings
+        blobs = FileBlobStore(settings.storage)
+        wakeups = LocalWakeups()
+        tenancy = Tenancy(settings.domains)
+        projects = Projects(database, tenancy)
+        data = Data(database, blobs, tenancy, settings.blob_size_limit)
+        pace = Pace(settings.heartbeat, settings.summary_interval, settings.event_interval)
+        listening = Listening(self._draining)
+        watches = Watches(database, wakeups, tenancy, pace, listening)
+        logs = Logs(database, wakeups, blobs, settings.heartbeat, settings.last_words, listening)
+        work = WorkService(
+            database, wakeups, WorkSettings(settings.lease, settings.inline_value_limit, blobs.root)
+        )
+        dispatcher = Dispatcher(work, wakeups)
+        executions = Executions(
+            database, wakeups, tenancy, self._ids, settings.wait_limit, dispatcher, listening
+        )
+        info = GetServerInfoResponse(
+            version=version("volery-controlplane"),
+            installation_id=database.installation_id(),
+            inline_value_limit=settings.inline_value_limit,
+            message_size_limit=settings.message_size_limit,
+            storage_uri=data.storage_uri,
+        )
+        servicers = Servicers(
+            registry=RegistryServicer(Registry(database, tenancy), Registration(database, tenancy)),
+            executions=ExecutionServicer(executions, watches, logs, settings.wait_default),
+            projects=ProjectServicer(projects, info),
+            data=DataServicer(data),
+            workers=WorkerServicer(work, dispatcher),
+        )
+        limits = Limits(settings.message_size_limit, settings.status_size_limit)
+        return _Parts(Server(listen, servicers, limits), projects, dispatcher, work, wakeups)
+
+
+def _without_secrets(url: str) -> str:
+    """A database's URL without user and password."""
+    scheme, separator, rest = url.partition("://")
+    return f"{scheme}{separator}{rest.rpartition('@')[2]}"

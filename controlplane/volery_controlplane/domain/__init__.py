@@ -1,0 +1,1 @@
+"""What the control plane knows: values and decisions, without I/O."""

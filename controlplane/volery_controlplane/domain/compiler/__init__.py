@@ -1,0 +1,1 @@
+"""Checks a package and gathers closures; reports every problem at once."""

@@ -1,0 +1,288 @@
+"""Judges a worker's report and folds it into rows.
+
+In: the head of an execution (its fence, numbers and phase), the report, and what the cache answered.
+Out: a `FoldedReport`, everything one commit writes for that execution; or a refusal: `Stale` when the
+report comes from a worker that no longer holds the execution, `Invalid` when it breaks a rule.
+A report that was accepted before is told apart by `is_repeat`, and changes nothing.
+
+Reports are the hot path, so one pass over the events makes all rows, and messages that nobody queries
+by are kept serialised.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from volery_rules.phases import TERMINAL_EXECUTION_PHASES, execution_may
+from voleryidl.core.v1.literals_pb2 import LiteralMap
+from voleryidl.core.v1.phase_pb2 import AttemptPhase, CacheStatus, ExecutionPhase, NodePhase
+from voleryidl.event.v1.event_pb2 import CacheSource, Event, ExecutionId, NodeEvent, NodeKind
+from voleryidl.worker.v1.worker_service_pb2 import ExecutionReport
+
+from volery_controlplane.domain.errors import Busy, Invalid, Stale
+from volery_controlplane.domain.records import (
+    AttemptRow,
+    CacheRow,
+    ExecutionHead,
+    ExecutionName,
+    FoldedReport,
+    Micros,
+    NodeRow,
+    ValueRow,
+)
+
+OUTPUTS = 2
+"""The direction of output values; see ValueRow."""
+
+_FAILED_ATTEMPTS = frozenset({AttemptPhase.ATTEMPT_PHASE_FAILED, AttemptPhase.ATTEMPT_PHASE_TIMED_OUT})
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """A cache entry that answers a lookup: the node has succeeded with these outputs."""
+
+    path: str
+    row: CacheRow
+
+
+def is_repeat(head: ExecutionHead, report: ExecutionReport) -> bool:
+    """Whether this very report was accepted before, from the same holder."""
+    return report.fencing_token == head.fencing_token and report.number <= head.last_report
+
+
+def judge(head: ExecutionHead | None, report: ExecutionReport, session_id: str) -> ExecutionHead:
+    """The head, when the report may be folded onto it.
+
+    Raises:
+        Stale: the execution is gone, belongs to another holder, or its worker was declared dead.
+        Invalid: a report is missing before this one.
+        Busy: it parks while the inbox has entries that were not acted on; act on them and go on.
+    """
+    if head is None or head.fencing_token != report.fencing_token or head.session_id != session_id:
+        raise Stale("this execution belongs to another holder now")
+    if head.phase in TERMINAL_EXECUTION_PHASES:
+        raise Stale("this execution has ended")
+    if report.number != head.last_report + 1:
+        raise Invalid(f"report {report.number} came after {head.last_report}; one is missing between them")
+    if (
+        report.HasField("release")
+        and report.release.HasField("park")
+        and max(report.inbox_position, head.inbox_acknowledged) < head.inbox_last
+    ):
+        raise Busy("the inbox has entries that were not acted on", {"inbox_last": str(head.inbox_last)})
+    return head
+
+
+def fold(
+    head: ExecutionHead, report: ExecutionReport, hits: Sequence[Hit], worker_id: str, now: Micros
+) -> FoldedReport:
+    """Everything that one commit writes for one report; see FoldedReport."""
+    nodes: dict[str, NodeRow] = {}
+    attempts: dict[tuple[str, int], AttemptRow] = {}
+    journal = ExecutionReport()
+    journal.events.MergeFrom(report.events)
+    if hits:
+        asking = {event.node.path: event.node for event in report.events if event.HasField("node")}
+        journal.events.extend(_hit_event(hit, asking.get(hit.path), now) for hit in hits)
+    phase, failure, end_time = head.phase, None, None
+    start_time = head.start_time
+    for event in journal.events:
+        if event.HasField("node"):
+            _fold_node(event.node, nodes, attempts, worker_id)
+        elif event.HasField("execution"):
+            phase = _next_phase(phase, event.execution.phase)
+            if event.execution.HasField("failure"):
+                failure = event.execution.failure.SerializeToString()
+            if start_time is None:
+                start_time = micros(event.execution.time)
+            if phase in TERMINAL_EXECUTION_PHASES:
+                end_time = micros(event.execution.time)
+        else:
+            raise Invalid("workers report changes of nodes and of the execution only")
+    release = report.release.WhichOneof("reason") if report.HasField("release") else None
+    wake_time = (
+        micros(report.release.park.wake_time)
+        if release == "park" and report.release.park.HasField("wake_time")
+        else None
+    )
+    return FoldedReport(
+        key=head.key,
+        fencing_token=head.fencing_token,
+        report_number=report.number,
+        inbox_acknowledged=max(report.inbox_position, head.inbox_acknowledged),
+        first_sequence=head.last_sequence + 1,
+        last_sequence=head.last_sequence + len(journal.events),
+        phase=phase,
+        start_time=start_time,
+        end_time=end_time,
+        failure=failure,
+        counts=report.counts.SerializeToString() if report.HasField("counts") else None,
+        nodes=tuple(nodes.values()),
+        attempts=tuple(attempts.values()),
+        values=_values(report, hits),
+        node_counts=[(item.path, item.counts.SerializeToString()) for item in report.node_counts],
+        journal=journal.SerializeToString() if journal.events else b"",
+        time=now,
+        worker_id=worker_id,
+        released=release is not None,
+        parked=release == "park",
+        wake_time=wake_time,
+    )
+
+
+def cache_rows(report: ExecutionReport, execution: ExecutionName, now: Micros) -> list[tuple[CacheRow, bool]]:
+    """The entries a report asks to keep, and whether each replaces what is there.
+
+    The outputs are those in the same report, since a result and its entry are committed together.
+    """
+    by_path: dict[str, LiteralMap] = {write.path: LiteralMap() for write in report.cache_writes}
+    for output in report.outputs:
+        if output.path in by_path:
+            by_path[output.path].literals[output.name].MergeFrom(output.value)  # chunks follow each other
+    rows = []
+    for write in report.cache_writes:
+        ttl = write.ttl.ToMicroseconds() if write.HasField("ttl") else None
+        task = write.task_id
+        rows.append(
+            (
+                CacheRow(
+                    key=write.key,
+                    execution=execution,
+                    node_path=write.path,
+                    attempt=write.attempt,
+                    create_time=now,
+                    expire_time=None if ttl is None else Micros(now + ttl),
+                    key_parts=dict(write.key_parts),
+                    task=f"{task.project}/{task.domain}/{task.name}@{task.version}",
+                    outputs=by_path[write.path].SerializeToString(deterministic=True),
+                ),
+                write.overwrite,
+            )
+        )
+    return rows
+
+
+def cache_source(row: CacheRow) -> CacheSource:
+    """Where a cache entry came from."""
+    created = Timestamp()
+    created.FromMicroseconds(row.create_time)
+    return CacheSource(
+        execution_id=ExecutionId(
+            project=row.execution.project, domain=row.execution.domain, name=row.execution.name
+        ),
+        node_path=row.node_path,
+        attempt=row.attempt,
+        create_time=created,
+    )
+
+
+def micros(time: Timestamp) -> Micros:
+    """A timestamp as microseconds since the epoch."""
+    return Micros(time.seconds * 1_000_000 + time.nanos // 1_000)
+
+
+def _optional_micros(event: NodeEvent, field: str) -> Micros | None:
+    return micros(getattr(event, field)) if event.HasField(field) else None
+
+
+def _next_phase(current: int, reported: int) -> int:
+    """The phase after a reported one. A worker that has not yet read of an abort cannot undo it."""
+    if current == ExecutionPhase.EXECUTION_PHASE_ABORTING and reported not in TERMINAL_EXECUTION_PHASES:
+        return current
+    if not execution_may(current, reported):
+        raise Invalid(f"an execution in phase {current} cannot be reported in phase {reported}")
+    return reported
+
+
+def _fold_node(
+    event: NodeEvent, nodes: dict[str, NodeRow], attempts: dict[tuple[str, int], AttemptRow], worker_id: str
+) -> None:
+    """Adds one node event to the rows; a later event of the same node replaces the earlier one's row."""
+    path = event.path
+    if not path:
+        raise Invalid("a node event without a path")
+    if not event.phase:
+        raise Invalid(f"an event of node {path} without a phase")
+    queue_time = _optional_micros(event, "queue_time")
+    start_time = _optional_micros(event, "start_time")
+    end_time = _optional_micros(event, "end_time")
+    failure = event.failure.SerializeToString() if event.HasField("failure") else b""
+    failed = event.attempt_phase in _FAILED_ATTEMPTS
+    by_infrastructure = failed and event.infrastructure_failure
+    earlier = nodes.get(path)
+    nodes[path] = NodeRow(
+        path=path,
+        kind=event.kind,
+        phase=event.phase,
+        attempt=event.attempt,
+        name=event.name,
+        target_name=event.target_name,
+        queue_time=queue_time if earlier is None or earlier.queue_time is None else earlier.queue_time,
+        start_time=start_time if earlier is None or earlier.start_time is None else earlier.start_time,
+        end_time=end_time if event.phase not in _OPEN else None,
+        failure=failure,
+        waiting_reason=event.waiting_reason,
+        wake_time=_optional_micros(event, "wake_time"),
+        cache_status=event.cache_status,
+        cache_source=event.cache_source.SerializeToString() if event.HasField("cache_source") else b"",
+        item_count=event.item_count,
+        user_failures=(earlier.user_failures if earlier else 0) + (failed and not by_infrastructure),
+        infrastructure_failures=(earlier.infrastructure_failures if earlier else 0) + by_infrastructure,
+    )
+    # An attempt's row is written when it runs or ends; until then its node's row says it is intended.
+    if event.attempt and event.attempt_phase > AttemptPhase.ATTEMPT_PHASE_QUEUED:
+        attempts[path, event.attempt] = AttemptRow(
+            path=path,
+            attempt=event.attempt,
+            phase=event.attempt_phase,
+            queue_time=queue_time,
+            start_time=start_time,
+            end_time=end_time,
+            failure=failure,
+            retry_decision=event.retry_decision,
+            infrastructure_failure=by_infrastructure,
+            worker_id=worker_id,
+        )
+
+
+_OPEN = frozenset({NodePhase.NODE_PHASE_QUEUED, NodePhase.NODE_PHASE_RUNNING, NodePhase.NODE_PHASE_WAITING})
+
+
+def _values(report: ExecutionReport, hits: Sequence[Hit]) -> list[ValueRow]:
+    rows = [
+        ValueRow(
+            path=output.path,
+            direction=OUTPUTS,
+            name=output.name,
+            chunk=output.chunk,
+            chunk_count=output.chunk_count or 1,
+            content=output.value.SerializeToString(),
+        )
+        for output in report.outputs
+    ]
+    for hit in hits:
+        outputs = LiteralMap.FromString(hit.row.outputs)
+        rows.extend(
+            ValueRow(hit.path, OUTPUTS, name, 0, 1, value.SerializeToString())
+            for name, value in outputs.literals.items()
+        )
+    return rows
+
+
+def _hit_event(hit: Hit, asking: NodeEvent | None, now: Micros) -> Event:
+    """The event of a node that the cache answered, with what its own event in the report said of it."""
+    event = Event()
+    node = event.node
+    if asking is not None:
+        node.CopyFrom(asking)
+        node.ClearField("attempt_phase")  # the attempt that was intended never comes about
+    else:
+        node.path, node.kind = hit.path, NodeKind.NODE_KIND_TASK
+        node.queue_time.FromMicroseconds(now)
+    node.phase = NodePhase.NODE_PHASE_SUCCEEDED
+    node.end_time.FromMicroseconds(now)
+    node.cache_status = CacheStatus.CACHE_STATUS_HIT
+    node.cache_source.CopyFrom(cache_source(hit.row))
+    return event

@@ -1,0 +1,75 @@
+"""The caller of the RPC being served: who, for how long, under which request id.
+
+Set once by the edge's interceptor, read by servicers, which hand on what a service needs as ordinary
+arguments. Nothing below the edge reads it.
+"""
+
+from __future__ import annotations
+
+import re
+import uuid
+from collections.abc import Iterable
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from volery_controlplane.grpc.errors import STATUS_LIMIT_KEY
+
+ANONYMOUS = "anonymous"
+REQUEST_ID_KEY = "x-request-id"
+_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+_LARGEST_STATUS_LIMIT = 256 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who calls.
+
+    Attributes:
+        principal: who, for the records.
+        trace_id: correlates log lines; the caller's `x-request-id`, or made here.
+        status_limit: how many bytes of error details it can take.
+    """
+
+    principal: str
+    trace_id: str
+    status_limit: int
+
+
+_current: ContextVar[Caller] = ContextVar("caller")
+
+
+def current() -> Caller:
+    """The caller of the RPC being served."""
+    return _current.get()
+
+
+def principal() -> str:
+    """Who calls, for the records."""
+    return _current.get().principal
+
+
+def enter(caller: Caller) -> None:
+    """Says who calls, for the rest of the RPC; each one is served in a context of its own."""
+    _current.set(caller)
+
+
+def identify(metadata: Iterable[tuple[str, str | bytes]] | None, status_limit: int) -> Caller:
+    """Reads the caller from an RPC's metadata.
+
+    Args:
+        metadata: keys and values, as gRPC gives them.
+        status_limit: for callers that do not announce theirs.
+
+    Returns:
+        The caller. Without authentication everybody is anonymous.
+    """
+    found = {key: value for key, value in metadata or () if isinstance(value, str)}
+    trace_id = found.get(REQUEST_ID_KEY, "")
+    announced = found.get(STATUS_LIMIT_KEY, "")
+    if announced.isascii() and announced.isdigit() and len(announced) < 10:
+        status_limit = min(int(announced), _LARGEST_STATUS_LIMIT)
+    return Caller(
+        principal=ANONYMOUS,
+        trace_id=trace_id if _REQUEST_ID.fullmatch(trace_id) else uuid.uuid4().hex,
+        status_limit=status_limit,
+    )

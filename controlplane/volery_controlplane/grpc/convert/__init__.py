@@ -1,0 +1,1 @@
+"""Converters: between the wire's messages and the domain's values, pure."""

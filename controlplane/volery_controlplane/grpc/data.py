@@ -1,0 +1,64 @@
+"""Serves `DataService`: convert, call, convert."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import grpc
+from voleryidl.data.v1 import data_service_pb2 as wire
+from voleryidl.data.v1 import data_service_pb2_grpc
+
+from volery_controlplane.domain.errors import Invalid, Violation
+from volery_controlplane.services.data import Data
+
+Context = grpc.aio.ServicerContext[Any, Any]
+
+
+class DataServicer(data_service_pb2_grpc.DataServiceServicer):
+    """Serves `DataService`."""
+
+    def __init__(self, data: Data) -> None:
+        self._data = data
+
+    async def UploadBlob(
+        self, request_iterator: AsyncIterator[wire.UploadBlobRequest], context: Context
+    ) -> wire.UploadBlobResponse:
+        """Stores bytes under their SHA-256."""
+        first = await anext(aiter(request_iterator), None)
+        if first is None or first.WhichOneof("part") != "header":
+            raise _misplaced("the first message of an upload must be its header")
+        header = first.header
+        uri, existed = await self._data.upload(
+            header.project, header.domain, header.sha256, header.size_bytes, _chunks(request_iterator)
+        )
+        return wire.UploadBlobResponse(uri=uri, existed=existed)
+
+    async def DownloadBlob(
+        self, request: wire.DownloadBlobRequest, context: Context
+    ) -> AsyncIterator[wire.DownloadBlobResponse]:
+        """Reads content, the size first."""
+        if request.WhichOneof("source") is None:
+            raise _misplaced("a download names a uri or a sha256")
+        found = await self._data.open(request.uri, request.sha256)
+        yield wire.DownloadBlobResponse(size_bytes=found.size)
+        async for piece in self._data.pieces(found):
+            yield wire.DownloadBlobResponse(chunk=piece)
+
+    async def StatBlob(self, request: wire.StatBlobRequest, context: Context) -> wire.StatBlobResponse:
+        """Tells whether the store has content."""
+        found = await self._data.stat(request.sha256)
+        if found is None:
+            return wire.StatBlobResponse(exists=False)
+        return wire.StatBlobResponse(exists=True, uri=found.uri, size_bytes=found.size)
+
+
+async def _chunks(requests: AsyncIterator[wire.UploadBlobRequest]) -> AsyncIterator[bytes]:
+    async for request in requests:
+        if request.WhichOneof("part") != "chunk":
+            raise _misplaced("after its header an upload has pieces only")
+        yield request.chunk
+
+
+def _misplaced(message: str) -> Invalid:
+    return Invalid(message, [Violation("", message, "MISPLACED_MESSAGE")])

@@ -1,0 +1,151 @@
+"""The command `volery-controlplane`: serve, migrate, check.
+
+Exit codes: 0 all well; 1 it went wrong, and the last line says how; 2 wrong arguments or settings.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections.abc import Coroutine, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import structlog
+
+from volery_controlplane.assembly import ControlPlane
+from volery_controlplane.domain.errors import Refusal
+from volery_controlplane.grpc.addresses import UnsafeAddress
+from volery_controlplane.settings import BadSetting, Settings
+from volery_controlplane.store.migrate import ensure_schema, require_head
+
+EXIT_FAILED = 1
+EXIT_USAGE = 2
+
+_NOT_SETTINGS = ("command", "ready_fd", "ready_file")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; gives its exit code."""
+    parsed = _parser().parse_args(arguments)
+    given = {name: value for name, value in vars(parsed).items() if name not in _NOT_SETTINGS}
+    try:
+        settings = Settings.load(os.environ, **given)
+    except BadSetting as problem:
+        return _complain(str(problem), EXIT_USAGE)
+    configure_logging(settings)
+    os.umask(0o077)  # the database and the store hold what users sent
+    try:
+        match parsed.command:
+            case "serve":
+                _run(_serve(settings, parsed.ready_fd, parsed.ready_file))
+            case "migrate":
+                ensure_schema(settings.database)
+            case "check":
+                require_head(settings.database)
+    except UnsafeAddress as problem:
+        return _complain(str(problem), EXIT_USAGE)
+    except Refusal as problem:
+        return _complain(problem.message, EXIT_FAILED)
+    except OSError as problem:
+        return _complain(str(problem), EXIT_FAILED)
+    return 0
+
+
+def configure_logging(settings: Settings) -> None:
+    """Sends log lines to standard error; standard output belongs to whoever started us."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    renderer = (
+        structlog.processors.JSONRenderer()
+        if settings.log_format == "json"
+        else structlog.dev.ConsoleRenderer(
+            colors=sys.stderr.isatty(),
+            # not the one that shows local variables, which hold what users sent
+            exception_formatter=structlog.dev.plain_traceback,
+        )
+    )
+    exceptions = [structlog.processors.format_exc_info] if settings.log_format == "json" else []
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *exceptions,
+            renderer,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+def _run(work: Coroutine[None, None, None]) -> None:
+    import uvloop  # not on the path of the other commands
+
+    uvloop.run(work)
+
+
+async def _serve(settings: Settings, ready_fd: int | None, ready_file: Path | None) -> None:
+    plane = ControlPlane(settings)
+    address = await plane.start()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, plane.request_stop)
+    if ready_file is not None:
+        _write_whole(ready_file, f"{address}\n")
+    if ready_fd is not None:
+        with os.fdopen(ready_fd, "w") as stream:
+            stream.write(f"{address}\n")
+    await plane.wait()
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Writes a file that nobody ever sees in part."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def _complain(message: str, code: int) -> int:
+    print(f"volery-controlplane: {message}", file=sys.stderr)  # noqa: T201  # it is what the user reads
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="volery-controlplane",
+        description="Volery's control plane. Each option may also be given as an environment variable, "
+        "VOLERY_ and its name.",
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    database = argparse.ArgumentParser(add_help=False)
+    database.add_argument("--database", help="sqlite:///path or postgresql://…")
+    database.add_argument("--synchronous", choices=("full", "normal", "off"), help="SQLite's durability")
+    database.add_argument("--log-format", choices=("console", "json"))
+    database.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    serve = commands.add_parser("serve", parents=[database], help="serve clients and workers")
+    serve.add_argument("--listen", help="unix:///path or host:port; without authentication loopback only")
+    serve.add_argument("--storage", type=Path, help="the directory of the object store")
+    serve.add_argument(
+        "--migrate", action="store_true", default=None, help="bring the database to head first"
+    )
+    serve.add_argument("--lease-seconds", dest="lease", type=_seconds, help="how long a worker's lease lasts")
+    serve.add_argument("--drain-seconds", dest="drain", type=_seconds, help="how long a shutdown waits")
+    serve.add_argument("--ready-fd", type=int, help="gets the address when serving, then is closed")
+    serve.add_argument("--ready-file", type=Path, help="gets the address when serving")
+    commands.add_parser("migrate", parents=[database], help="bring the database to head")
+    commands.add_parser("check", parents=[database], help="say whether the database is at head")
+    return parser
+
+
+def _seconds(text: str) -> timedelta:
+    return timedelta(seconds=float(text))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

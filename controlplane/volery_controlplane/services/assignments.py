@@ -1,0 +1,162 @@
+"""Assignments: what a worker is told of an execution it is given.
+
+An execution is claimed in a transaction, with all that its first page says; further pages of a long
+snapshot are read afterwards, since nobody but the new holder changes it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar, cast
+
+import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+from voleryidl.core.v1.failure_pb2 import Failure
+from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
+from voleryidl.core.v1.literals_pb2 import LiteralMap
+from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
+from voleryidl.event.v1.event_pb2 import ExecutionId
+from voleryidl.worker.v1.worker_service_pb2 import Assignment, InboxEntry, NodeSnapshot
+
+from volery_controlplane.domain.errors import Transient
+from volery_controlplane.domain.records import ClaimedExecution, ExecutionKey, NodeRow
+from volery_controlplane.services.ports import Database, Transaction
+from volery_controlplane.services.values import INPUTS
+
+log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
+
+SNAPSHOT_PAGE = 2_000
+"""Nodes read at a time for a snapshot; about 100 bytes each, more where they tell of failures."""
+
+PAGE_BYTES = 1024 * 1024
+"""A page of a snapshot is closed above this size, far below a message's limit."""
+
+INPUT_BYTES = 256 * 1024
+"""Inputs of more bytes than this do not travel with an assignment; they are fetched when needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An execution claimed for a session, with what its first page says."""
+
+    claimed: ClaimedExecution
+    first_page: Assignment
+    inbox: Sequence[InboxEntry]
+
+    @property
+    def key(self) -> ExecutionKey:
+        """The execution."""
+        return self.claimed.record.key
+
+
+def claim_for(
+    tx: Transaction, session_id: str, worker_id: str, pools: Sequence[str], limit: int
+) -> list[Claim]:
+    """Claims for one session, with everything of their first pages."""
+    return [
+        Claim(
+            item,
+            _first_page(tx, item),
+            [] if item.fresh else inbox_entries(tx, item.record.key, item.inbox_acknowledged),
+        )
+        for item in tx.executions.claim(session_id, worker_id, pools, limit, tx.now)
+    ]
+
+
+async def pages(database: Database, claim: Claim) -> AsyncIterator[Assignment]:
+    """The pages that hand one execution over: one for a fresh one, more for a long snapshot.
+
+    What is claimed must arrive, so a database that is away for a while is waited for.
+    """
+    page, key, after = claim.first_page, claim.key, ""
+    size = page.ByteSize()
+    more = not claim.claimed.fresh
+    while more:
+        rows = await patiently(partial(database.read, _node_page(key, after)), "a snapshot was not read")
+        for row in rows:
+            node = _to_snapshot(row)
+            size += node.ByteSize()
+            if size > PAGE_BYTES and page.nodes:
+                yield page
+                page = Assignment(execution_key=key, fencing_token=claim.claimed.fencing_token)
+                size = node.ByteSize()
+            page.nodes.append(node)
+        more = len(rows) == SNAPSHOT_PAGE
+        after = rows[-1].path if rows else after
+    page.inbox.extend(claim.inbox)
+    page.complete = True
+    yield page
+
+
+async def patiently(work: Callable[[], Awaitable[T]], what: str) -> T:
+    """Does what must be done, again and again while the database is away or busy."""
+    while True:
+        try:
+            return await work()
+        except Transient as refusal:
+            log.warning(what, reason=refusal.message)
+            await asyncio.sleep(refusal.retry.delay.total_seconds())
+
+
+def inbox_entries(tx: Transaction, key: ExecutionKey, after: int) -> list[InboxEntry]:
+    """The entries of an inbox after a position."""
+    entries = []
+    for row in tx.executions.inbox(key, after):
+        entry = InboxEntry.FromString(row.content)
+        entry.position = row.position
+        entries.append(entry)
+    return entries
+
+
+def _first_page(tx: Transaction, item: ClaimedExecution) -> Assignment:
+    record = item.record
+    created = Timestamp()
+    created.FromMicroseconds(record.create_time)
+    page = Assignment(
+        execution_key=record.key,
+        fencing_token=item.fencing_token,
+        id=ExecutionId(project=record.id.project, domain=record.id.domain, name=record.id.name),
+        uid=record.uid,
+        closure_digest=record.closure_digest,
+        phase=cast(ExecutionPhase, record.phase),
+        options=ExecutionOptions.FromString(record.options),
+        create_time=created,
+        inputs=LiteralMap(),
+        last_report_number=item.last_report,
+    )
+    rows = tx.executions.values(record.key, "", INPUTS)
+    are_whole = all(row.chunk_count <= 1 for row in rows)
+    page.inputs_complete = are_whole and sum(len(row.content) for row in rows) <= INPUT_BYTES
+    if page.inputs_complete:
+        for row in rows:
+            page.inputs.literals[row.name].ParseFromString(row.content)
+    if record.failure:
+        page.failure.CopyFrom(Failure.FromString(record.failure))
+    return page
+
+
+def _node_page(key: ExecutionKey, after: str) -> Callable[[Transaction], Sequence[NodeRow]]:
+    return lambda tx: tx.executions.nodes(key, after, SNAPSHOT_PAGE)
+
+
+def _to_snapshot(row: NodeRow) -> NodeSnapshot:
+    snapshot = NodeSnapshot(
+        path=row.path,
+        phase=cast(NodePhase, row.phase),
+        attempt=row.attempt,
+        infrastructure_failures=row.infrastructure_failures,
+        user_failures=row.user_failures,
+        item_count=row.item_count,
+    )
+    if row.queue_time is not None:
+        snapshot.queue_time.FromMicroseconds(row.queue_time)
+    if row.wake_time is not None:
+        snapshot.wake_time.FromMicroseconds(row.wake_time)
+    if row.failure:
+        snapshot.failure.ParseFromString(row.failure)
+    return snapshot

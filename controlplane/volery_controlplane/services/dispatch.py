@@ -1,0 +1,205 @@
+"""Hands executions and inbox entries to the workers whose streams end in this control plane.
+
+The usual way of a new execution is `place`: it is claimed in the very transaction that creates it. For
+everything else (more work than room, dead workers, due timers) the dispatcher sleeps until something was
+committed that might be work, then claims for all sessions with room in one transaction.
+
+What is claimed for a stream must be told on that stream. A stream that is gone by then knows nothing of
+it, so the claim is taken back at once; what was told and did not arrive is taken back when the worker
+says, on reconnecting, that it does not hold it, or when its lease runs out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+from voleryidl.worker.v1.worker_service_pb2 import (
+    Assignment,
+    AssignmentBatch,
+    GoAway,
+    InboxBatch,
+    WorkResponse,
+)
+
+from volery_controlplane.domain.errors import Refusal
+from volery_controlplane.services.assignments import PAGE_BYTES, Claim
+from volery_controlplane.services.ports import Transaction, Wakeup, Wakeups
+from volery_controlplane.services.work import WorkerSession, WorkService
+
+log = structlog.get_logger(__name__)
+
+SLOW_SCAN = 15.0
+"""Seconds after which work is looked for though nobody gave a hint of it."""
+
+RETRY = 0.5
+"""Seconds until the next look after the database refused one."""
+
+
+class Line(Protocol):
+    """The way down to one worker."""
+
+    def append(self, message: WorkResponse) -> None:
+        """Adds a message; never blocks."""
+
+    async def flushed(self) -> None:
+        """Ends when all that was added is written, or the stream has ended."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stream:
+    session: WorkerSession
+    line: Line
+    snapshots: asyncio.Lock = field(default_factory=asyncio.Lock)  # they are read and sent one by one
+
+
+class Dispatcher:
+    """Knows the open streams; one per control plane."""
+
+    def __init__(self, work: WorkService, wakeups: Wakeups) -> None:
+        self._work = work
+        self._wakeups = wakeups
+        self._streams: dict[str, _Stream] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    def supersede(self, session_id: str, worker_id: str) -> None:
+        """A worker is about to open a session, perhaps again: nothing more goes to its older streams."""
+        for key, stream in list(self._streams.items()):
+            if key == session_id or stream.session.worker_id == worker_id:
+                del self._streams[key]
+
+    def attach(self, session: WorkerSession, line: Line) -> None:
+        """A worker's stream is open. What came for it while it had none is looked for."""
+        self._streams[session.session_id] = _Stream(session, line)
+        self._wakeups.notify_inbox()
+
+    def detach(self, session: WorkerSession) -> None:
+        """A worker's stream has ended."""
+        if self._stream(session) is not None:
+            del self._streams[session.session_id]
+
+    def offer(self) -> None:
+        """A session has capacity again."""
+        self._wakeups.notify_work()
+
+    def go_away(self) -> None:
+        """Tells every worker to connect elsewhere."""
+        for stream in self._streams.values():
+            stream.line.append(WorkResponse(go_away=GoAway()))
+
+    def place(self, tx: Transaction) -> Callable[[], None] | None:
+        """Claims for the session with most room, in the caller's transaction; see `Placement`.
+
+        Runs on the database's thread, so it only reads the sessions; what it claims is counted when it is
+        delivered, so those who create at the same moment may give a session more than it has room for.
+        """
+        session = max(self.sessions(), key=lambda item: item.capacity, default=None)
+        if session is None or session.capacity <= 0:
+            return None
+        claims = session.claim(tx, 1)
+        return (lambda: self._placed(session, claims)) if claims else None
+
+    def _placed(self, session: WorkerSession, claims: Sequence[Claim]) -> None:
+        session.capacity -= len(claims)
+        self.hand_out(session, claims)
+
+    async def run(self) -> None:
+        """Dispatches until cancelled."""
+        try:
+            async with (
+                asyncio.TaskGroup() as loops,
+                self._wakeups.watch_work() as work,
+                self._wakeups.watch_inbox() as inbox,
+            ):
+                loops.create_task(_rounds(self.dispatch, work, "executions were not handed out"))
+                loops.create_task(_rounds(self.push_inboxes, inbox, "inboxes were not pushed"))
+                await asyncio.Future()  # the flags are listened to for as long as the loops live
+        finally:
+            for task in self._tasks:
+                task.cancel()
+
+    async def dispatch(self) -> None:
+        """One round of claims."""
+        for session, claims in await self._work.claim(self.sessions()):
+            self.hand_out(session, claims)
+
+    async def push_inboxes(self) -> None:
+        """One round of inboxes."""
+        for session, inbox in await self._work.unread(self.sessions()):
+            stream = self._stream(session)
+            if stream is not None:
+                stream.line.append(WorkResponse(inbox_batch=InboxBatch(inboxes=[inbox])))
+
+    def sessions(self) -> Sequence[WorkerSession]:
+        """The sessions whose streams are open. May be called on any thread."""
+        return [stream.session for stream in list(self._streams.values())]
+
+    def _stream(self, session: WorkerSession) -> _Stream | None:
+        current = self._streams.get(session.session_id)
+        return current if current is not None and current.session is session else None
+
+    def hand_out(self, session: WorkerSession, claims: Sequence[Claim]) -> None:
+        """Tells a session what was claimed for it; what its stream cannot be told is given back."""
+        stream = self._stream(session)
+        if stream is None:
+            self._spawn(self._work.give_back(session, claims))
+            return
+        line = stream.line
+        batch: list[Assignment] = []
+        size = 0
+        for claim in claims:
+            if not claim.claimed.fresh:  # its snapshot must be read
+                self._spawn(self._send_snapshot(stream, claim))
+                continue
+            page = claim.first_page
+            page.complete = True
+            size += page.ByteSize()
+            if size > PAGE_BYTES and batch:
+                line.append(WorkResponse(assignment_batch=AssignmentBatch(assignments=batch)))
+                batch, size = [], page.ByteSize()
+            batch.append(page)
+            self._work.handed_over(session, claim)
+        if batch:
+            line.append(WorkResponse(assignment_batch=AssignmentBatch(assignments=batch)))
+
+    async def _send_snapshot(self, stream: _Stream, claim: Claim) -> None:
+        """Sends an execution that somebody held before, no faster than its new holder reads."""
+        session, line = stream.session, stream.line
+        async with stream.snapshots:
+            async for page in self._work.pages(claim):
+                if self._stream(session) is not stream:
+                    await self._work.give_back(session, [claim])
+                    return
+                line.append(WorkResponse(assignment_batch=AssignmentBatch(assignments=[page])))
+                if page.complete:
+                    self._work.handed_over(session, claim)
+                await line.flushed()
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("an execution was claimed and could not be handed over", exc_info=problem)
+
+
+async def _rounds(work: Callable[[], Awaitable[None]], wakeup: Wakeup, what: str) -> None:
+    """Works at every hint, and now and then without one, until cancelled."""
+    while True:
+        pause = SLOW_SCAN
+        try:
+            await work()
+        except Refusal as refusal:
+            log.warning(what, reason=refusal.message)
+            pause = RETRY
+        try:
+            async with asyncio.timeout(pause):
+                await wakeup.wait()
+        except TimeoutError:
+            continue

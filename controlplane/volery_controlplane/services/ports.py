@@ -1,0 +1,429 @@
+"""The ports of the control plane: what services need from the outside.
+
+Stores are synchronous and live inside a transaction. `Database.transact` runs an intention in a
+transaction that it may share with other intentions (group commit): all effects of one intention are
+committed together or not at all, and the awaitable ends after the commit. `Database.read` runs a
+query on its own snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol, TypeVar
+
+from volery_controlplane.domain.filters import Order, Query
+from volery_controlplane.domain.page_tokens import Cursor
+from volery_controlplane.domain.records import (
+    ActivationRecord,
+    AttemptRow,
+    CacheRow,
+    ClaimedExecution,
+    EntityName,
+    EntityRecord,
+    ExecutionHead,
+    ExecutionKey,
+    ExecutionName,
+    ExecutionRecord,
+    FoldedReport,
+    InboxRow,
+    JournalRow,
+    LogRow,
+    Micros,
+    NewExecution,
+    NodeRow,
+    ProjectRecord,
+    SessionRecord,
+    StoredRequest,
+    ValueRow,
+)
+
+T = TypeVar("T")
+
+
+class ProjectStore(Protocol):
+    """The tenants."""
+
+    def insert(self, project: ProjectRecord) -> None:
+        """Adds a project; raises AlreadyExists."""
+
+    def update(self, project: ProjectRecord) -> None:
+        """Replaces all but id and create_time; raises NotFound."""
+
+    def get(self, project_id: str) -> ProjectRecord | None:
+        """One project."""
+
+    def page(self, query: Query) -> Sequence[ProjectRecord]:
+        """A page of projects."""
+
+    def cursor_of(self, row: ProjectRecord, order: Order | None) -> Cursor:
+        """Where the page after this row begins: what `Query.after` takes."""
+
+
+class EntityStore(Protocol):
+    """The registry's versions, closures and activations."""
+
+    def get(self, names: Sequence[tuple[EntityName, str]]) -> Mapping[tuple[EntityName, str], EntityRecord]:
+        """Those of the versions that exist."""
+
+    def newest(self, name: EntityName) -> EntityRecord | None:
+        """The version registered last."""
+
+    def active(self, name: EntityName) -> EntityRecord | None:
+        """The active version of a launch plan."""
+
+    def insert(self, entities: Sequence[EntityRecord], closures: Mapping[str, bytes]) -> None:
+        """Adds versions and closures (by digest; known ones are skipped); raises AlreadyExists."""
+
+    def closure(self, digest: str) -> bytes | None:
+        """A serialised WorkflowClosure."""
+
+    def page(
+        self, kind: int, project: str, domain: str, name: str, newest_only: bool, query: Query
+    ) -> Sequence[EntityRecord]:
+        """A page of versions; of all names where `name` is empty."""
+
+    def cursor_of(self, row: EntityRecord, order: Order | None) -> Cursor:
+        """Where the page after this row begins: what `Query.after` takes."""
+
+    def activate(self, name: EntityName, version: str, principal: str, now: Micros) -> ActivationRecord:
+        """Makes a version the active one; the standing activation where it already is."""
+
+    def deactivate(self, name: EntityName, now: Micros) -> ActivationRecord | None:
+        """Ends the standing activation and gives it."""
+
+    def activations(self, name: EntityName, query: Query) -> Sequence[ActivationRecord]:
+        """A page of history, newest first."""
+
+    def activation_cursor_of(self, row: ActivationRecord) -> Cursor:
+        """Where the page after this row begins: what `Query.after` takes."""
+
+
+class ExecutionStore(Protocol):
+    """Executions and all that belongs to one."""
+
+    def insert(self, new: NewExecution, values: Sequence[ValueRow]) -> ExecutionKey:
+        """Adds an execution in phase QUEUED with its values; raises AlreadyExists. Also a change."""
+
+    def get(self, id: ExecutionName) -> ExecutionRecord | None:
+        """One execution by name."""
+
+    def by_key(self, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, ExecutionRecord]:
+        """Executions by key."""
+
+    def page(self, project: str, domain: str, query: Query) -> Sequence[ExecutionRecord]:
+        """A page of executions."""
+
+    def cursor_of(self, row: ExecutionRecord, order: Order | None) -> Cursor:
+        """Where the page after this row begins: what `Query.after` takes."""
+
+    def heads(self, keys: Sequence[ExecutionKey]) -> Mapping[ExecutionKey, ExecutionHead]:
+        """Heads, locked in key order until the transaction ends."""
+
+    def apply(self, reports: Sequence[FoldedReport]) -> None:
+        """Writes folded reports, all or none; see FoldedReport for what it refuses.
+
+        A refusal names its execution in its metadata, as `execution_key`, and the transaction may go on
+        without it. A changed phase is also a change.
+        """
+
+    def claim(
+        self, session_id: str, worker_id: str, pools: Sequence[str], limit: int, now: Micros
+    ) -> Sequence[ClaimedExecution]:
+        """Gives claimable executions to a session, oldest first, each with a larger token.
+
+        Claimable: not ended, held by nobody, and either not parked, or due, or with unread inbox. A session
+        that has ended gets nothing.
+        """
+
+    def earliest_wake(self) -> Micros | None:
+        """When the next parked execution is due."""
+
+    def release_session(self, session_id: str) -> int:
+        """Takes back all that a session holds; gives their number."""
+
+    def release(self, keys: Sequence[ExecutionKey], session_id: str) -> None:
+        """Takes back some of what a session holds."""
+
+    def token(self, key: ExecutionKey) -> int:
+        """The newest fencing token of an execution; 0 when there is no such execution."""
+
+    def unread(self, session_ids: Sequence[str]) -> Sequence[tuple[ExecutionKey, int, str, int]]:
+        """(key, token, session, acknowledged position) of held executions with unread inbox entries."""
+
+    def held(self, session_id: str) -> Mapping[ExecutionKey, int]:
+        """What a session holds, with tokens."""
+
+    def abort(
+        self,
+        key: ExecutionKey,
+        abort: bytes,
+        entry: bytes,
+        phase: int,
+        failure: bytes,
+        journal: bytes,
+        event_count: int,
+        now: Micros,
+    ) -> InboxRow:
+        """Records an AbortEvent, its inbox entry, the journal row of `event_count` events and the phase.
+
+        A terminal phase also ends the execution at `now`, with the failure. The caller has judged by
+        the head it locked that this is the first abort. A changed phase is also a change.
+        """
+
+    def inbox(self, key: ExecutionKey, after: int) -> Sequence[InboxRow]:
+        """Entries after a position."""
+
+    def nodes(self, key: ExecutionKey, after: str, limit: int) -> Sequence[NodeRow]:
+        """Nodes in the order of paths (item indexes numeric), after a path; for snapshots."""
+
+    def node_page(self, key: ExecutionKey, parent: str, recursive: bool, query: Query) -> Sequence[NodeRow]:
+        """A page of the children, or of all descendants, of a node ("" for the execution)."""
+
+    def node_cursor_of(self, row: NodeRow) -> Cursor:
+        """Where the page after this row begins: what `Query.after` takes."""
+
+    def node(self, key: ExecutionKey, path: str) -> NodeRow | None:
+        """One node."""
+
+    def nodes_by_path(self, key: ExecutionKey, paths: Sequence[str]) -> Sequence[NodeRow]:
+        """Nodes by path."""
+
+    def attempts(self, key: ExecutionKey, path: str) -> Sequence[AttemptRow]:
+        """The attempts of a node, first to last."""
+
+    def values(self, key: ExecutionKey, path: str, direction: int, name: str = "") -> Sequence[ValueRow]:
+        """Values of a node (all names where `name` is empty), ordered by name and chunk."""
+
+    def item_values(self, key: ExecutionKey, path: str, name: str = "") -> Sequence[ValueRow]:
+        """Outputs of all items of a map, ordered by index, name, chunk."""
+
+    def output_names(self, key: ExecutionKey, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """(path, output name) of nodes in path order; for snapshots.
+
+        A node's names stay together, so a page may be shorter or longer; only an empty one is the end.
+        """
+
+    def journal(self, key: ExecutionKey, after_sequence: int, limit: int) -> Sequence[JournalRow]:
+        """Rows that have a sequence after the one given, in order."""
+
+    def oldest_sequence(self, key: ExecutionKey) -> int:
+        """The first sequence still kept; 1 when all are."""
+
+    def changes(
+        self, project: str, domain: str, cursor: str, limit: int
+    ) -> tuple[Sequence[ExecutionKey], str]:
+        """Executions whose phase changed after the cursor, and the next cursor.
+
+        An empty cursor means from now on. Never skips a change that is committed late.
+        """
+
+
+class SessionStore(Protocol):
+    """The sessions of workers."""
+
+    def open(self, session: SessionRecord) -> Sequence[str]:
+        """Opens (or re-opens, if not ended) a session and ends older ones of the same worker.
+
+        Gives the ids of the sessions it ended.
+        """
+
+    def get(self, session_id: str) -> SessionRecord | None:
+        """One session."""
+
+    def renew(self, session_id: str, expire_time: Micros) -> bool:
+        """Extends a lease; False when the session has ended."""
+
+    def end(self, session_id: str) -> None:
+        """Ends a session."""
+
+    def expire(self, now: Micros) -> Sequence[str]:
+        """Ends the sessions whose lease ran out and gives their ids."""
+
+
+class CacheStore(Protocol):
+    """Results kept for reuse."""
+
+    def get(self, keys: Sequence[str], now: Micros) -> Mapping[str, CacheRow]:
+        """Entries that have not expired, by key."""
+
+    def put(self, row: CacheRow, overwrite: bool) -> bool:
+        """Keeps a result; False when there is one already and it is not to be replaced."""
+
+
+class LogStore(Protocol):
+    """What attempts wrote."""
+
+    def append(self, key: ExecutionKey, rows: Sequence[LogRow]) -> None:
+        """Keeps pieces; a piece of the same place is kept once. A row with a URI replaces pieces."""
+
+    def read(
+        self, key: ExecutionKey, path: str, attempt: int, after_serial: int, limit: int
+    ) -> Sequence[LogRow]:
+        """Pieces of a node and what is below it ("" for all), in order of collection."""
+
+
+class RequestStore(Protocol):
+    """Answers by request id, so that a repeat is safe."""
+
+    def get(self, request_id: str) -> StoredRequest | None:
+        """The answer given before."""
+
+    def put(self, request: StoredRequest) -> None:
+        """Keeps an answer."""
+
+
+class Transaction(Protocol):
+    """The stores inside one transaction."""
+
+    @property
+    def now(self) -> Micros:
+        """The database's clock, at the start of the transaction."""
+
+    @property
+    def projects(self) -> ProjectStore:
+        """The tenants."""
+
+    @property
+    def entities(self) -> EntityStore:
+        """The registry."""
+
+    @property
+    def executions(self) -> ExecutionStore:
+        """Executions and all that belongs to one."""
+
+    @property
+    def sessions(self) -> SessionStore:
+        """Workers' sessions."""
+
+    @property
+    def cache(self) -> CacheStore:
+        """Results kept for reuse."""
+
+    @property
+    def logs(self) -> LogStore:
+        """What attempts wrote."""
+
+    @property
+    def requests(self) -> RequestStore:
+        """Answers by request id."""
+
+
+class Database(Protocol):
+    """Runs intentions in transactions."""
+
+    async def transact(self, intention: Callable[[Transaction], T]) -> T:
+        """Runs an intention; ends after its commit. Refusals it raises undo it alone.
+
+        It may run more than once, each time from nothing, so it changes nothing but the database.
+        """
+
+    async def read(self, query: Callable[[Transaction], T]) -> T:
+        """Runs a query that writes nothing."""
+
+    def installation_id(self) -> str:
+        """Made once with the database."""
+
+
+class Wakeups(Protocol):
+    """Tells the parts of a control plane that something was committed.
+
+    A hint, coalesced: after waking, a listener reads what is new. `execution` wakes watchers of one
+    execution, at each of its waves; `ended` those who only wait for its end, of whom there are many;
+    `work` wakes the dispatcher.
+    """
+
+    def notify_execution(self, key: ExecutionKey) -> None:
+        """Something was committed to one execution."""
+
+    def notify_ended(self, key: ExecutionKey) -> None:
+        """One execution has ended."""
+
+    def notify_project(self, project: str, domain: str) -> None:
+        """An execution of a project changed phase, or was created."""
+
+    def notify_work(self) -> None:
+        """There may be work to hand out."""
+
+    def notify_inbox(self) -> None:
+        """Wakes those who push inboxes down to workers."""
+
+    def notify_parked(self) -> None:
+        """Wakes those who wait for parked executions to be due."""
+
+    def watch_inbox(self) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for new entries of inboxes."""
+
+    def watch_parked(self) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for executions that were parked."""
+
+    def watch_execution(self, key: ExecutionKey) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for one execution."""
+
+    def watch_end(self, key: ExecutionKey) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for the end of one execution."""
+
+    def watch_project(self, project: str, domain: str) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for changes of phase in a project."""
+
+    def watch_work(self) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for work."""
+
+
+class Placement(Protocol):
+    """Gives new executions to workers without waiting for the dispatcher."""
+
+    def place(self, tx: Transaction) -> Callable[[], None] | None:
+        """Claims for a worker with room, inside the transaction that created something to claim.
+
+        Gives what must be called on the event loop once it is committed; None when no worker of this
+        control plane has room.
+        """
+
+
+class Wakeup(Protocol):
+    """One listener's flag."""
+
+    async def wait(self) -> None:
+        """Ends when something was committed since the last call."""
+
+
+class BlobStore(Protocol):
+    """The object store of the installation."""
+
+    @property
+    def root(self) -> str:
+        """Its URI."""
+
+    async def put(self, sha256: str, size: int, chunks: AsyncIterator[bytes]) -> tuple[str, bool]:
+        """Stores content under its hash; gives its URI and whether it was there.
+
+        Raises:
+            Invalid: when the content has another hash or size than announced; nothing is kept then.
+        """
+
+    async def stat(self, sha256: str) -> tuple[str, int] | None:
+        """URI and size of content by hash."""
+
+    async def read(self, uri: str, offset: int, size: int) -> bytes:
+        """A piece of content; raises NotFound, and Denied for a URI outside the root."""
+
+    async def size(self, uri: str) -> int:
+        """The size of content; raises as `read`."""
+
+
+class Ids(Protocol):
+    """Makes names that nobody made before."""
+
+    def uid(self) -> str:
+        """Unique for ever."""
+
+    def execution_name(self) -> str:
+        """A legal name of an execution, 20 characters."""
+
+
+class Clock(Protocol):
+    """The control plane's own clock, for timers only; leases use the database's."""
+
+    def monotonic(self) -> float:
+        """Seconds, never going back."""

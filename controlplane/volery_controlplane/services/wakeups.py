@@ -1,0 +1,104 @@
+"""Wake-ups inside one process: coalesced flags that listeners wait on.
+
+A notification sets the flag of every listener of that matter; a listener that is not waiting finds it set
+when it next waits, so nothing committed between reading and waiting is missed. Everything here runs on
+the event loop's thread.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Hashable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from volery_controlplane.domain.records import ExecutionKey
+from volery_controlplane.services.ports import Wakeup
+
+
+class Flag:
+    """One listener's flag."""
+
+    __slots__ = ("_event",)
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+
+    def set(self) -> None:
+        """Something was committed."""
+        self._event.set()
+
+    async def wait(self) -> None:
+        """Ends when something was committed since the last call."""
+        await self._event.wait()
+        self._event.clear()
+
+
+class LocalWakeups:
+    """The `Wakeups` port for listeners of the same process."""
+
+    def __init__(self) -> None:
+        self._listeners: dict[Hashable, set[Flag]] = {}
+
+    def notify_execution(self, key: ExecutionKey) -> None:
+        """Wakes the watchers of one execution."""
+        self._notify(key)
+
+    def notify_ended(self, key: ExecutionKey) -> None:
+        """Wakes those who wait for the end of one execution."""
+        self._notify(("end", key))
+
+    def notify_project(self, project: str, domain: str) -> None:
+        """Wakes the watchers of a project and domain."""
+        self._notify((project, domain))
+
+    def notify_work(self) -> None:
+        """Wakes the dispatcher."""
+        self._notify(None)
+
+    def notify_inbox(self) -> None:
+        """Wakes those who push inboxes down to workers."""
+        self._notify("inbox")
+
+    def notify_parked(self) -> None:
+        """Wakes those who wait for parked executions to be due."""
+        self._notify("parked")
+
+    def watch_inbox(self) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for new entries of inboxes."""
+        return self._listen("inbox")
+
+    def watch_parked(self) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for executions that were parked."""
+        return self._listen("parked")
+
+    def watch_execution(self, key: ExecutionKey) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for one execution."""
+        return self._listen(key)
+
+    def watch_end(self, key: ExecutionKey) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for the end of one execution."""
+        return self._listen(("end", key))
+
+    def watch_project(self, project: str, domain: str) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for a project and domain."""
+        return self._listen((project, domain))
+
+    def watch_work(self) -> AbstractAsyncContextManager[Wakeup]:
+        """Listens for work."""
+        return self._listen(None)
+
+    def _notify(self, matter: Hashable) -> None:
+        for flag in self._listeners.get(matter, ()):
+            flag.set()
+
+    @asynccontextmanager
+    async def _listen(self, matter: Hashable) -> AsyncIterator[Wakeup]:
+        flag = Flag()
+        listeners = self._listeners.setdefault(matter, set())
+        listeners.add(flag)
+        try:
+            yield flag
+        finally:
+            listeners.discard(flag)
+            if not listeners and self._listeners.get(matter) is listeners:
+                del self._listeners[matter]

@@ -1,0 +1,461 @@
+"""What workers ask of the control plane: sessions, claims, reports, values.
+
+One method per message of the `Work` stream. `report` is the hot path: one wave, one transaction, one
+acknowledgement; a refused report of one execution leaves the others of its wave untouched.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+import structlog
+from volery_rules.phases import TERMINAL_EXECUTION_PHASES
+from voleryidl.core.v1.closure_pb2 import WorkflowClosure
+from voleryidl.core.v1.literals_pb2 import LiteralMap
+from voleryidl.core.v1.phase_pb2 import CacheStatus
+from voleryidl.core.v1.reason_pb2 import ErrorReason
+from voleryidl.event.v1.event_pb2 import CacheSource
+from voleryidl.worker.v1.worker_service_pb2 import (
+    Acknowledgement,
+    AcknowledgementBatch,
+    Assignment,
+    CacheAnswer,
+    ExecutionInbox,
+    ExecutionLogs,
+    ExecutionReport,
+    Hello,
+    NodeOutput,
+    ReportBatch,
+    ValueRef,
+    Welcome,
+)
+
+from volery_controlplane.domain.errors import Invalid, NotFound, Refusal, Stale
+from volery_controlplane.domain.records import (
+    CacheRow,
+    ExecutionKey,
+    ExecutionName,
+    FoldedReport,
+    LogRow,
+    Micros,
+    SessionRecord,
+    ValueRow,
+)
+from volery_controlplane.domain.reports import Hit, cache_rows, cache_source, fold, is_repeat, judge, micros
+from volery_controlplane.services.assignments import Claim, claim_for, inbox_entries, pages, patiently
+from volery_controlplane.services.ports import Database, Transaction, Wakeups
+from volery_controlplane.services.values import INPUTS, OUTPUTS
+
+log = structlog.get_logger(__name__)
+
+ANSWER_BYTES = 1024 * 1024
+"""Outputs of cache hits in one acknowledgement; those of further hits are fetched when needed."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkSettings:
+    """What workers are told, and how long their leases last."""
+
+    lease: timedelta = timedelta(seconds=15)
+    inline_value_limit: int = 16 * 1024
+    storage_uri: str = ""
+
+
+@dataclass(slots=True)
+class WorkerSession:
+    """A worker's session, as one control plane sees it while the stream is open.
+
+    `capacity` is how many more executions it takes; none once it is `draining`. `inbox_sent` has what
+    the worker knows it holds, with how far each inbox was pushed down, so that nothing is pushed twice
+    or before the execution itself; `inbox_waits` says that something was not pushed for that reason.
+    Only the event loop writes here.
+    """
+
+    session_id: str
+    worker_id: str
+    pools: Sequence[str]
+    capacity: int = 0
+    draining: bool = False
+    inbox_sent: dict[int, int] = field(default_factory=dict)
+    inbox_waits: bool = False
+
+    def claim(self, tx: Transaction, limit: int) -> list[Claim]:
+        """Claims for this session; who delivers them counts them."""
+        return claim_for(tx, self.session_id, self.worker_id, self.pools, limit)
+
+
+class WorkService:
+    """Serves workers. All state is in the database; sessions only cache what one stream needs."""
+
+    def __init__(self, database: Database, wakeups: Wakeups, settings: WorkSettings) -> None:
+        self._database = database
+        self._wakeups = wakeups
+        self._settings = settings
+        # Whether executions may be waiting for room: when not, an end makes nobody look for work.
+        self._backlog = True
+
+    async def open(self, hello: Hello) -> tuple[WorkerSession, Welcome]:
+        """Opens a session, or takes it up again after a break.
+
+        Older sessions of the same worker end at once, and what they held becomes claimable. What the
+        session holds but the worker does not know of, since an assignment was lost with the
+        connection, becomes claimable too.
+        """
+        if not hello.session_id or not hello.worker_id:
+            raise Invalid("a worker says its name and that of its session")
+        lease = int(self._settings.lease.total_seconds() * 1_000_000)
+
+        def intention(tx: Transaction) -> tuple[list[int], list[int]]:
+            session = SessionRecord(hello.session_id, hello.worker_id, Micros(tx.now + lease), False)
+            for ended in tx.sessions.open(session):
+                tx.executions.release_session(ended)
+            held = tx.executions.held(hello.session_id)
+            known = {item.execution_key: item.fencing_token for item in hello.held}
+            tx.executions.release([key for key in held if known.get(key) != held[key]], hello.session_id)
+            lost = [key for key, token in known.items() if held.get(ExecutionKey(key)) != token]
+            return lost, [key for key in known if key not in lost]
+
+        lost, kept = await self._database.transact(intention)
+        self._wakeups.notify_work()
+        welcome = Welcome(
+            lost_execution_keys=lost,
+            inline_value_limit=self._settings.inline_value_limit,
+            storage_uri=self._settings.storage_uri,
+            installation_id=self._database.installation_id(),
+        )
+        welcome.lease_duration.FromTimedelta(self._settings.lease)
+        welcome.renewal_interval.FromTimedelta(self._settings.lease / 4)
+        opened = WorkerSession(hello.session_id, hello.worker_id, tuple(hello.pools))
+        opened.inbox_sent.update((key, 0) for key in kept)
+        return opened, welcome
+
+    async def renew(self, session: WorkerSession) -> bool:
+        """Extends the lease of all that the session holds; False when the session has ended."""
+        lease = int(self._settings.lease.total_seconds() * 1_000_000)
+        alive = await self._database.transact(
+            lambda tx: tx.sessions.renew(session.session_id, Micros(tx.now + lease))
+        )
+        if not alive:
+            session.capacity = 0
+        return alive
+
+    async def report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
+        """Commits a wave and answers each of its reports."""
+        reports = batch.reports
+        outcome = await self._database.transact(lambda tx: _commit(tx, session, reports))
+        notify = self._wakeups.notify_execution
+        for key in outcome.changed:
+            notify(key)
+        for key in outcome.ended:
+            self._wakeups.notify_ended(key)
+        for project, domain in outcome.projects:
+            self._wakeups.notify_project(project, domain)
+        if outcome.let_go:
+            for key in outcome.let_go:
+                session.inbox_sent.pop(key, None)
+            if outcome.given_back:
+                session.draining, session.capacity = True, 0
+            elif not session.draining:
+                session.capacity += len(outcome.let_go)
+            if len(outcome.let_go) > len(outcome.ended):
+                self._wakeups.notify_parked()
+            if self._backlog or outcome.given_back:
+                self._wakeups.notify_work()
+        return AcknowledgementBatch(number=batch.number, acknowledgements=outcome.acknowledgements)
+
+    async def append_logs(self, session: WorkerSession, logs: Sequence[ExecutionLogs]) -> None:
+        """Keeps pieces of logs; those of executions that the session does not hold are dropped.
+
+        An attempt's last words may come after the report that ended its execution, so the token is
+        compared, not the hold.
+        """
+
+        def intention(tx: Transaction) -> list[ExecutionKey]:
+            heads = tx.executions.heads(sorted({ExecutionKey(item.execution_key) for item in logs}))
+            kept = []
+            for item in logs:
+                head = heads.get(ExecutionKey(item.execution_key))
+                if head is not None and head.fencing_token == item.fencing_token:
+                    tx.logs.append(head.key, _log_rows(item, tx.now))
+                    kept.append(head.key)
+            return kept
+
+        for key in await self._database.transact(intention):
+            self._wakeups.notify_execution(key)
+
+    async def claim(self, sessions: Sequence[WorkerSession]) -> list[tuple[WorkerSession, Sequence[Claim]]]:
+        """Gives claimable executions to sessions with capacity."""
+        open_sessions = [session for session in sessions if session.capacity > 0]
+        self._backlog = True
+        if not open_sessions:
+            return []
+
+        def intention(tx: Transaction) -> list[tuple[WorkerSession, Sequence[Claim], bool]]:
+            given: list[tuple[WorkerSession, Sequence[Claim], bool]] = []
+            for session in open_sessions:
+                claims = session.claim(tx, session.capacity)
+                record = None if claims else tx.sessions.get(session.session_id)
+                given.append((session, claims, bool(claims) or not (record is None or record.ended)))
+            return given
+
+        given: list[tuple[WorkerSession, Sequence[Claim]]] = []
+        for session, claims, alive in await self._database.transact(intention):
+            if not alive:  # its worker learns of it when it renews, if it lives at all
+                session.capacity = 0
+                continue
+            session.capacity -= len(claims)
+            if session.capacity > 0 and not session.pools:
+                self._backlog = False  # it could have had more, so there is no more
+            if claims:
+                given.append((session, claims))
+        return given
+
+    async def give_back(self, session: WorkerSession, claims: Sequence[Claim]) -> None:
+        """Takes back what was claimed for a stream that was lost before it could be told."""
+
+        def intention(tx: Transaction) -> int:
+            held = tx.executions.held(session.session_id)
+            tokens = {claim.key: claim.claimed.fencing_token for claim in claims}
+            keys = [key for key, token in tokens.items() if held.get(key) == token]
+            tx.executions.release(keys, session.session_id)
+            return len(keys)
+
+        if await patiently(lambda: self._database.transact(intention), "executions were not given back"):
+            self._wakeups.notify_work()
+
+    def handed_over(self, session: WorkerSession, claim: Claim) -> None:
+        """A worker was sent all of an assignment: from now on it is told of its inbox."""
+        position = claim.inbox[-1].position if claim.inbox else 0
+        session.inbox_sent[claim.key] = position
+        if session.inbox_waits:
+            session.inbox_waits = False
+            self._wakeups.notify_inbox()
+
+    def pages(self, claim: Claim) -> AsyncIterator[Assignment]:
+        """The pages that hand one execution over."""
+        return pages(self._database, claim)
+
+    async def unread(self, sessions: Sequence[WorkerSession]) -> list[tuple[WorkerSession, ExecutionInbox]]:
+        """Inbox entries that the sessions' executions have not been sent yet."""
+        by_id = {session.session_id: session for session in sessions}
+
+        def query(tx: Transaction) -> list[tuple[WorkerSession, ExecutionKey, ExecutionInbox | None]]:
+            found: list[tuple[WorkerSession, ExecutionKey, ExecutionInbox | None]] = []
+            for key, token, session_id, acknowledged in tx.executions.unread(list(by_id)):
+                session = by_id[session_id]
+                sent = session.inbox_sent.get(key)
+                if sent is None:
+                    found.append((session, key, None))
+                elif entries := inbox_entries(tx, key, max(acknowledged, sent)):
+                    inbox = ExecutionInbox(execution_key=key, fencing_token=token, entries=entries)
+                    found.append((session, key, inbox))
+            return found
+
+        news = []
+        for session, key, inbox in await self._database.read(query):
+            if inbox is None:
+                session.inbox_waits = True
+            elif key in session.inbox_sent:  # not let go of meanwhile
+                session.inbox_sent[key] = inbox.entries[-1].position
+                news.append((session, inbox))
+        return news
+
+    async def expire(self) -> int:
+        """Ends sessions whose lease ran out; what they held becomes claimable. Gives their number."""
+
+        def intention(tx: Transaction) -> int:
+            ended = tx.sessions.expire(tx.now)
+            for session_id in ended:
+                tx.executions.release_session(session_id)
+            return len(ended)
+
+        count = await self._database.transact(intention)
+        if count:
+            self._wakeups.notify_work()
+        return count
+
+    async def earliest_wake(self) -> timedelta | None:
+        """How long until the next parked execution is due, by the database's clock."""
+
+        def query(tx: Transaction) -> timedelta | None:
+            wake = tx.executions.earliest_wake()
+            return None if wake is None else timedelta(microseconds=max(0, wake - tx.now))
+
+        return await self._database.read(query)
+
+    async def closure(self, digest: str) -> WorkflowClosure:
+        """A closure by digest; raises NotFound."""
+        content = await self._database.read(lambda tx: tx.entities.closure(digest))
+        if content is None:
+            raise NotFound(
+                f"no closure has the digest {digest}", {"resource_type": "closure", "resource_name": digest}
+            )
+        return WorkflowClosure.FromString(content)
+
+    async def values(self, key: int, fencing_token: int, refs: Sequence[ValueRef]) -> list[NodeOutput]:
+        """Values of an execution that the caller holds; raises Stale when it does not."""
+
+        def query(tx: Transaction) -> list[NodeOutput]:
+            execution = ExecutionKey(key)
+            if tx.executions.token(execution) != fencing_token:
+                raise Stale("this execution belongs to another holder now")
+            rows: list[ValueRow] = []
+            for ref in refs:
+                if ref.items:
+                    rows.extend(tx.executions.item_values(execution, ref.path, ref.name))
+                else:
+                    direction = OUTPUTS if ref.path else INPUTS
+                    rows.extend(tx.executions.values(execution, ref.path, direction, ref.name))
+            return [_to_output(row) for row in rows]
+
+        return await self._database.read(query)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    acknowledgements: list[Acknowledgement] = field(default_factory=list)
+    changed: list[ExecutionKey] = field(default_factory=list)
+    ended: list[ExecutionKey] = field(default_factory=list)
+    let_go: list[ExecutionKey] = field(default_factory=list)
+    given_back: bool = False
+    projects: set[tuple[str, str]] = field(default_factory=set)
+
+
+def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[ExecutionReport]) -> _Outcome:
+    """One wave in one transaction."""
+    now = tx.now
+    keys = [ExecutionKey(report.execution_key) for report in reports]
+    heads = tx.executions.heads(keys)
+    found = _lookup(tx, reports, now)
+    outcome = _Outcome()
+    folded: dict[ExecutionKey, FoldedReport] = {}
+    writes: dict[ExecutionKey, list[tuple[CacheRow, bool]]] = {}
+    answers: dict[ExecutionKey, Acknowledgement] = {}
+    for report in reports:
+        key = ExecutionKey(report.execution_key)
+        head = heads.get(key)
+        answer = Acknowledgement(execution_key=key, number=report.number)
+        outcome.acknowledgements.append(answer)
+        if head is not None and is_repeat(head, report):
+            _answer_again(tx, answer, report)
+            continue
+        try:
+            if key in folded:
+                raise Invalid("a batch has one report of an execution at most")
+            head = judge(head, report, session.session_id)
+            hits = [Hit(item.path, found[item.key]) for item in report.cache_lookups if item.key in found]
+            folded[key] = fold(head, report, hits, session.worker_id, now)
+            if report.cache_writes:
+                writes[key] = cache_rows(report, ExecutionName(head.project, head.domain, head.name), now)
+        except Refusal as refusal:
+            answer.refusal, answer.message = refusal.reason, refusal.message
+            continue
+        except Exception:  # a report that we cannot fold must not keep the others of its wave from theirs
+            log.exception("a report could not be folded", execution=key)
+            answer.refusal = ErrorReason.ERROR_REASON_INTERNAL
+            answer.message = "the control plane could not make sense of a report; its log says why"
+            continue
+        answers[key] = answer
+        _answer_lookups(answer, report, found)
+    _apply(tx, folded, answers)
+    for key, item in folded.items():
+        for row, overwrite in writes.get(key, ()):
+            tx.cache.put(row, overwrite)
+        outcome.changed.append(key)
+        if item.released or item.phase in TERMINAL_EXECUTION_PHASES:
+            outcome.let_go.append(key)
+            outcome.given_back |= item.released and not item.parked
+        if item.phase in TERMINAL_EXECUTION_PHASES:
+            outcome.ended.append(key)
+        if item.phase != heads[key].phase:
+            outcome.projects.add((heads[key].project, heads[key].domain))
+    return outcome
+
+
+def _apply(
+    tx: Transaction,
+    folded: dict[ExecutionKey, FoldedReport],
+    answers: Mapping[ExecutionKey, Acknowledgement],
+) -> None:
+    """Writes a wave. A report that the store refuses is refused alone; the others are written again."""
+    while folded:
+        try:
+            tx.executions.apply(list(folded.values()))
+        except Refusal as refusal:
+            key = ExecutionKey(int(refusal.metadata.get("execution_key", "0")))
+            if key not in folded:
+                raise
+            answers[key].refusal, answers[key].message = refusal.reason, refusal.message
+            del folded[key]
+        else:
+            return
+
+
+def _lookup(tx: Transaction, reports: Sequence[ExecutionReport], now: Micros) -> Mapping[str, CacheRow]:
+    keys = {lookup.key for report in reports for lookup in report.cache_lookups}
+    return tx.cache.get(sorted(keys), now) if keys else {}
+
+
+def _answer_lookups(answer: Acknowledgement, report: ExecutionReport, found: Mapping[str, CacheRow]) -> None:
+    left = ANSWER_BYTES
+    for lookup in report.cache_lookups:
+        row = found.get(lookup.key)
+        if row is None:
+            answer.cache_answers.append(CacheAnswer(path=lookup.path, status=CacheStatus.CACHE_STATUS_MISS))
+            continue
+        left -= len(row.outputs)
+        answer.cache_answers.append(
+            CacheAnswer(
+                path=lookup.path,
+                status=CacheStatus.CACHE_STATUS_HIT,
+                outputs=LiteralMap.FromString(row.outputs) if left >= 0 else None,
+                source=cache_source(row),
+            )
+        )
+
+
+def _answer_again(tx: Transaction, answer: Acknowledgement, report: ExecutionReport) -> None:
+    """Answers the lookups of a repeat by what was committed: the cache may know more or less by now.
+
+    The outputs of hits are fetched when needed.
+    """
+    paths = [lookup.path for lookup in report.cache_lookups]
+    nodes = {row.path: row for row in tx.executions.nodes_by_path(ExecutionKey(report.execution_key), paths)}
+    for path in paths:
+        row = nodes.get(path)
+        if row is not None and row.cache_status == CacheStatus.CACHE_STATUS_HIT:
+            source = CacheSource.FromString(row.cache_source)
+            answer.cache_answers.append(
+                CacheAnswer(path=path, status=CacheStatus.CACHE_STATUS_HIT, source=source)
+            )
+        else:
+            answer.cache_answers.append(CacheAnswer(path=path, status=CacheStatus.CACHE_STATUS_MISS))
+
+
+def _to_output(row: ValueRow) -> NodeOutput:
+    output = NodeOutput(path=row.path, name=row.name, chunk=row.chunk, chunk_count=row.chunk_count)
+    output.value.ParseFromString(row.content)
+    return output
+
+
+def _log_rows(item: ExecutionLogs, now: Micros) -> list[LogRow]:
+    rows = [
+        LogRow(
+            path=chunk.path,
+            attempt=chunk.attempt,
+            stream=chunk.stream,
+            offset=chunk.offset,
+            data=chunk.data,
+            uri="",
+            size=len(chunk.data),
+            time=micros(chunk.time) if chunk.HasField("time") else now,
+        )
+        for chunk in item.chunks
+    ]
+    rows.extend(
+        LogRow(stored.path, stored.attempt, stored.stream, 0, b"", stored.uri, stored.size_bytes, now)
+        for stored in item.stored
+    )
+    return rows

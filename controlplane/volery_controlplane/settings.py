@@ -1,0 +1,155 @@
+"""Settings: every knob of the control plane, its default and its environment name.
+
+A knob `message_size_limit` is read from `VOLERY_MESSAGE_SIZE_LIMIT`; command-line arguments win over the
+environment, which wins over the defaults.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+MIB = 1024 * 1024
+
+
+class BadSetting(ValueError):
+    """A setting's text cannot be read, or settings contradict each other."""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a control plane is told before it starts.
+
+    Attributes:
+        database: `sqlite:///path` or `postgresql://…`.
+        synchronous: SQLite's durability: `full` survives power loss, `normal` may lose the last commits on
+            power loss (never on a crash of a process), `off` is for tests.
+        migrate: whether to bring the database to head before serving.
+        listen: `unix:///path` or `host:port`; port 0 takes a free one.
+        storage: the directory of the object store.
+        projects: made at the first start.
+        domains: the domains that every project has, in order.
+        lease: how long a worker's lease lasts.
+        inline_value_limit: values above this many bytes go to the object store.
+        message_size_limit: the largest request or answer, in bytes.
+        blob_size_limit: the largest upload, in bytes.
+        status_size_limit: how many bytes of error details a client gets that does not announce its limit;
+            most gRPC clients refuse more than 8 KiB of trailers.
+        wait_default: how long WaitExecution waits when not told.
+        wait_limit: the longest wait of one call.
+        heartbeat: the longest silence of a watch.
+        summary_interval: the shortest time between two messages of a SUMMARY watch.
+        event_interval: the same for a FULL one.
+        last_words: how long after an attempt's end its logs are waited for.
+        drain: how long a shutdown waits for calls under way.
+        log_format: `console` or `json`.
+        log_level: `debug`, `info`, `warning` or `error`.
+    """
+
+    database: str = "sqlite:///volery.db"
+    synchronous: str = "full"
+    migrate: bool = False
+    listen: str = "127.0.0.1:8470"
+    storage: Path = Path("storage")
+    projects: tuple[str, ...] = ("demo",)
+    domains: tuple[str, ...] = ("development", "staging", "production")
+    lease: timedelta = timedelta(seconds=15)
+    inline_value_limit: int = 16 * 1024
+    message_size_limit: int = 16 * MIB
+    blob_size_limit: int = 5 * 1024 * MIB
+    status_size_limit: int = 6 * 1024
+    wait_default: timedelta = timedelta(seconds=30)
+    wait_limit: timedelta = timedelta(minutes=10)
+    heartbeat: timedelta = timedelta(seconds=15)
+    summary_interval: timedelta = timedelta(milliseconds=250)
+    event_interval: timedelta = timedelta(milliseconds=20)
+    last_words: timedelta = timedelta(milliseconds=500)
+    drain: timedelta = timedelta(seconds=10)
+    log_format: str = "console"
+    log_level: str = "info"
+
+    @classmethod
+    def load(cls, environment: Mapping[str, str], **given: object) -> Settings:
+        """Lays what is given (None means not given) over the environment over the defaults.
+
+        Args:
+            environment: where `VOLERY_…` names are looked up.
+            **given: knobs by name.
+
+        Returns:
+            The settings, checked.
+
+        Raises:
+            BadSetting: when a text cannot be read or a value is not allowed.
+        """
+        knobs: dict[str, Any] = {}
+        for knob in fields(cls):
+            text = environment.get(environment_name(knob.name))
+            value = given.pop(knob.name, None)
+            if value is not None:
+                knobs[knob.name] = value
+            elif text is not None:
+                knobs[knob.name] = _read(knob.name, str(knob.type), text)
+        if given:
+            raise BadSetting(f"no such setting: {', '.join(sorted(given))}")
+        return replace(cls(), **knobs).checked()
+
+    def checked(self) -> Settings:
+        """Gives the settings themselves.
+
+        Raises:
+            BadSetting: when a value is not allowed.
+        """
+        if self.synchronous not in ("full", "normal", "off"):
+            raise BadSetting(f"synchronous must be full, normal or off, not {self.synchronous!r}")
+        if self.log_format not in ("console", "json"):
+            raise BadSetting(f"log_format must be console or json, not {self.log_format!r}")
+        if self.log_level not in ("debug", "info", "warning", "error"):
+            raise BadSetting(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
+        if not self.domains:
+            raise BadSetting("domains must name at least one domain")
+        for name in ("lease", "heartbeat", "summary_interval", "wait_limit"):
+            if getattr(self, name) <= timedelta(0):
+                raise BadSetting(f"{name} must be longer than nothing")
+        for name in ("inline_value_limit", "message_size_limit", "blob_size_limit", "status_size_limit"):
+            if getattr(self, name) <= 0:
+                raise BadSetting(f"{name} must be above 0")
+        return self
+
+
+def environment_name(knob: str) -> str:
+    """The name of a knob in the environment."""
+    return f"VOLERY_{knob.upper()}"
+
+
+def _read_boolean(text: str) -> bool:
+    match text.strip().lower():
+        case "1" | "true" | "yes" | "on":
+            return True
+        case "0" | "false" | "no" | "off" | "":
+            return False
+    raise ValueError("neither true nor false")
+
+
+def _read_list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+_READERS: Mapping[str, Callable[[str], object]] = {
+    "str": str,
+    "int": int,
+    "bool": _read_boolean,
+    "Path": Path,
+    "timedelta": lambda text: timedelta(seconds=float(text)),
+    "tuple[str, ...]": _read_list,
+}
+
+
+def _read(name: str, kind: str, text: str) -> object:
+    try:
+        return _READERS[kind](text)
+    except ValueError as error:
+        raise BadSetting(f"{environment_name(name)}={text!r} cannot be read: {error}") from error

@@ -1,0 +1,128 @@
+"""The object store in a directory.
+
+Uploaded content lies under its hash: `blobs/<first two digits>/<hash>`. What is written goes to `incoming/`
+first and is renamed when whole and verified, so that nobody ever sees a part. Other writers (workers on the
+same machine) put what they own elsewhere below the root; reading covers all of it and nothing outside,
+symbolic links included.
+
+Reading and writing run in threads, a piece at a time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO
+from urllib.parse import unquote, urlsplit
+
+from volery_controlplane.domain.errors import Denied, Invalid, NotFound, Violation
+
+
+class FileBlobStore:
+    """The `BlobStore` port over a directory.
+
+    Args:
+        directory: made when missing, with access for its owner alone.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.expanduser().absolute()
+        for part in (self._directory, self._incoming, self._directory / "blobs"):
+            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._resolved = self._directory.resolve()
+
+    @property
+    def root(self) -> str:
+        """Its URI."""
+        return self._directory.as_uri()
+
+    @property
+    def _incoming(self) -> Path:
+        return self._directory / "incoming"
+
+    async def put(self, sha256: str, size: int, chunks: AsyncIterator[bytes]) -> tuple[str, bool]:
+        """Stores content under its hash; gives its URI and whether it was there."""
+        target = self._place(sha256)
+        existed = await asyncio.to_thread(target.is_file)
+        # The content is read and verified in any case: the caller must not learn by a short cut that its
+        # announcement was never checked.
+        file, temporary = await asyncio.to_thread(self._open_incoming)
+        digest, received = hashlib.sha256(), 0
+        try:
+            with file:
+                async for chunk in chunks:
+                    received += len(chunk)
+                    if received > size:
+                        raise _mismatch("header.size_bytes", "more content came than was announced")
+                    digest.update(chunk)
+                    await asyncio.to_thread(file.write, chunk)
+                if received != size:
+                    raise _mismatch("header.size_bytes", f"{received} bytes came, {size} were announced")
+                if digest.hexdigest() != sha256:
+                    raise _mismatch("header.sha256", f"the content's SHA-256 is {digest.hexdigest()}")
+                if not existed:
+                    await asyncio.to_thread(_settle, file, temporary, target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        return target.as_uri(), existed
+
+    async def stat(self, sha256: str) -> tuple[str, int] | None:
+        """URI and size of content by hash."""
+        place = self._place(sha256)
+        try:
+            return place.as_uri(), (await asyncio.to_thread(place.stat)).st_size
+        except FileNotFoundError:
+            return None
+
+    async def read(self, uri: str, offset: int, size: int) -> bytes:
+        """A piece of content; raises NotFound, and Denied for a URI outside the root."""
+        return await asyncio.to_thread(self._read, uri, offset, size)
+
+    async def size(self, uri: str) -> int:
+        """The size of content; raises as `read`."""
+        return (await asyncio.to_thread(self._inside, uri)).stat().st_size
+
+    def _place(self, sha256: str) -> Path:
+        return self._directory / "blobs" / sha256[:2] / sha256
+
+    def _open_incoming(self) -> tuple[BinaryIO, Path]:
+        descriptor, name = tempfile.mkstemp(dir=self._incoming)
+        return os.fdopen(descriptor, "wb"), Path(name)
+
+    def _read(self, uri: str, offset: int, size: int) -> bytes:
+        with self._inside(uri).open("rb") as file:
+            file.seek(offset)
+            return file.read(size)
+
+    def _inside(self, uri: str) -> Path:
+        parts = urlsplit(uri)
+        path = Path(unquote(parts.path))
+        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or "\0" in parts.path:
+            raise Denied(f"{uri} is not below the installation's storage")
+        resolved = path.resolve()
+        if not resolved.is_relative_to(self._resolved):
+            raise Denied(f"{uri} is not below the installation's storage")
+        if not resolved.is_file():
+            raise NotFound(f"there is no content at {uri}", {"resource_type": "blob", "resource_name": uri})
+        return resolved
+
+
+def _settle(file: BinaryIO, temporary: Path, target: Path) -> None:
+    """Makes whole content visible under its hash, durably."""
+    file.flush()
+    os.fsync(file.fileno())
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    temporary.replace(target)
+    descriptor = os.open(target.parent, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _mismatch(field: str, message: str) -> Invalid:
+    return Invalid(message, [Violation(field, message, "CONTENT_MISMATCH")])

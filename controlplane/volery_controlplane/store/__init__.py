@@ -1,0 +1,1 @@
+"""The storage ports over SQL; rows do not leave this package."""

@@ -1,0 +1,94 @@
+"""Results kept for reuse."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+
+from sqlalchemy import bindparam, or_, select, true
+from sqlalchemy.sql import Executable
+
+from volery_controlplane.domain.records import CacheRow, ExecutionName, Micros
+from volery_controlplane.store.links import Link
+from volery_controlplane.store.statements import Row, Statement, insert_into, parameters, text_in
+from volery_controlplane.store.tables import CacheEntry, table_of
+
+_T = table_of(CacheEntry)
+_COLUMNS = (
+    "key",
+    "project",
+    "domain",
+    "execution_name",
+    "node_path",
+    "attempt",
+    "create_time",
+    "expire_time",
+    "key_parts",
+    "task",
+    "outputs",
+)
+
+
+def _get(dialect: str) -> Executable:
+    return select(*(_T.c[name] for name in _COLUMNS)).where(
+        text_in(_T.c.key, "keys", dialect),
+        or_(_T.c.expire_time.is_(None), _T.c.expire_time > bindparam("now")),
+    )
+
+
+def _put(dialect: str, overwrite: bool) -> Executable:
+    statement = insert_into(_T, dialect).values(**parameters(_COLUMNS))
+    return statement.on_conflict_do_update(
+        index_elements=["key"],
+        set_={name: statement.excluded[name] for name in _COLUMNS[1:]},
+        where=true() if overwrite else _T.c.expire_time <= statement.excluded.create_time,
+    )
+
+
+_GET = Statement(_get, "keys", "now")
+_PUT = Statement(lambda dialect: _put(dialect, overwrite=False), *_COLUMNS)
+_REPLACE = Statement(lambda dialect: _put(dialect, overwrite=True), *_COLUMNS)
+
+
+class SqlCacheStore:
+    """The `CacheStore` port."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def get(self, keys: Sequence[str], now: Micros) -> Mapping[str, CacheRow]:
+        """Entries that have not expired, by key."""
+        rows = self._link.rows(_GET, self._link.set_of(keys), now) if keys else []
+        return {row[0]: _from_row(row) for row in rows}
+
+    def put(self, row: CacheRow, overwrite: bool) -> bool:
+        """Keeps a result; False when there is one already and it is not to be replaced."""
+        changed = self._link.change(
+            _REPLACE if overwrite else _PUT,
+            row.key,
+            row.execution.project,
+            row.execution.domain,
+            row.execution.name,
+            row.node_path,
+            row.attempt,
+            row.create_time,
+            row.expire_time,
+            json.dumps(dict(row.key_parts), sort_keys=True),
+            row.task,
+            row.outputs,
+        )
+        return changed == 1
+
+
+def _from_row(row: Row) -> CacheRow:
+    return CacheRow(
+        key=row[0],
+        execution=ExecutionName(row[1], row[2], row[3]),
+        node_path=row[4],
+        attempt=row[5],
+        create_time=row[6],
+        expire_time=row[7],
+        key_parts=json.loads(row[8]),
+        task=row[9],
+        outputs=row[10],
+    )

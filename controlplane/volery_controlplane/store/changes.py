@@ -1,0 +1,84 @@
+"""Changes of phase, for those who watch a project.
+
+On PostgreSQL a transaction may commit after one that began later, and its ids with it. Changes are therefore
+read in the order of transactions, and only up to the oldest one still running: whatever lies before that is
+settled, so nothing can appear behind a cursor.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, cast, func, literal, select, tuple_
+from sqlalchemy.sql import Executable
+
+from volery_controlplane.domain.errors import Invalid
+from volery_controlplane.domain.records import ExecutionKey
+from volery_controlplane.store.links import Link
+from volery_controlplane.store.statements import POSTGRESQL, Statement, insert_into
+from volery_controlplane.store.tables import Change, Execution, table_of
+
+_T = table_of(Change)
+_E = table_of(Execution)
+
+
+def _number(transaction: ColumnElement[Any]) -> ColumnElement[Any]:
+    return cast(cast(transaction, Text), BigInteger)
+
+
+def _insert(dialect: str) -> Executable:
+    transaction = _number(func.pg_current_xact_id()) if dialect == POSTGRESQL else literal(0)
+    source = select(transaction, _E.c.project, _E.c.domain, _E.c.key).where(_E.c.key == bindparam("key"))
+    return insert_into(_T, dialect).from_select(
+        ["transaction_id", "project", "domain", "execution_key"], source
+    )
+
+
+def _now(dialect: str) -> Executable:
+    if dialect == POSTGRESQL:
+        return select(_number(func.pg_snapshot_xmin(func.pg_current_snapshot())), literal(0))
+    return select(literal(0), func.coalesce(func.max(_T.c.id), 0))
+
+
+def _read(dialect: str) -> Executable:
+    here = tuple_(_T.c.transaction_id, _T.c.id)
+    there = tuple_(
+        bindparam("transaction", type_=_T.c.transaction_id.type), bindparam("id", type_=_T.c.id.type)
+    )
+    statement = select(_T.c.transaction_id, _T.c.id, _T.c.execution_key).where(
+        _T.c.project == bindparam("project"), _T.c.domain == bindparam("domain"), here > there
+    )
+    if dialect == POSTGRESQL:
+        statement = statement.where(
+            _T.c.transaction_id < _number(func.pg_snapshot_xmin(func.pg_current_snapshot()))
+        )
+    return statement.order_by(_T.c.transaction_id, _T.c.id).limit(bindparam("limit"))
+
+
+INSERT_CHANGE = Statement(_insert, "key")
+_NOW = Statement(_now)
+_READ = Statement(_read, "project", "domain", "transaction", "id", "limit")
+
+
+def read_changes(
+    link: Link, project: str, domain: str, cursor: str, limit: int
+) -> tuple[Sequence[ExecutionKey], str]:
+    """Executions whose phase changed after a cursor, each once, and the next cursor."""
+    if not cursor:
+        now = link.row(_NOW)
+        assert now is not None  # it has no FROM that could be empty
+        return (), f"{now[0]}.{now[1]}"
+    transaction, id = _parse(cursor)
+    rows = link.rows(_READ, project, domain, transaction, id, limit)
+    if rows:
+        cursor = f"{rows[-1][0]}.{rows[-1][1]}"
+    return list(dict.fromkeys(ExecutionKey(row[2]) for row in rows)), cursor
+
+
+def _parse(cursor: str) -> tuple[int, int]:
+    transaction, dot, id = cursor.partition(".")
+    parts = (transaction, id)
+    if dot and all(part.isascii() and part.isdigit() and len(part) < 19 for part in parts):
+        return int(transaction), int(id)
+    raise Invalid("this cursor was not given by this server")

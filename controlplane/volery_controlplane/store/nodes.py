@@ -1,0 +1,273 @@
+"""Nodes, their attempts and values: reading. Writing is in `reports`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Table, bindparam, func, select
+from sqlalchemy.sql import Executable
+from volery_rules.paths import INDEX_WIDTH, from_sort_key, sort_key
+
+from volery_controlplane.domain.errors import Invalid
+from volery_controlplane.domain.filters import Operator, Query
+from volery_controlplane.domain.page_tokens import Cursor
+from volery_controlplane.domain.records import AttemptRow, ExecutionKey, NodeRow, ValueRow
+from volery_controlplane.store.links import Link
+from volery_controlplane.store.pages import Listing, compare, contains, number, text
+from volery_controlplane.store.statements import POSTGRESQL, Row, Statement, text_in
+from volery_controlplane.store.tables import Attempt, Node, NodeValue, table_of
+
+_N = table_of(Node)
+_A = table_of(Attempt)
+_V = table_of(NodeValue)
+
+NODE_COLUMNS: Final = (
+    "kind",
+    "phase",
+    "attempt",
+    "name",
+    "target_name",
+    "queue_time",
+    "start_time",
+    "end_time",
+    "failure",
+    "waiting_reason",
+    "wake_time",
+    "cache_status",
+    "cache_source",
+    "item_count",
+    "user_failures",
+    "infrastructure_failures",
+    "counts",
+)
+ATTEMPT_COLUMNS: Final = (
+    "attempt",
+    "phase",
+    "queue_time",
+    "start_time",
+    "end_time",
+    "failure",
+    "retry_decision",
+    "infrastructure_failure",
+    "worker_id",
+)
+VALUE_COLUMNS: Final = ("direction", "name", "chunk", "chunk_count", "content")
+OUTPUTS: Final = 2
+
+
+def _path(sign: Operator, value: str | int, dialect: str) -> ColumnElement[bool]:
+    """Paths are compared in their order, but searched in as people write them, without padding."""
+    if sign is Operator.HAS:
+        return contains(_unpadded(dialect), str(value), dialect)
+    try:
+        return compare(_N.c.sort_path, sign, sort_key(str(value)))
+    except ValueError as error:
+        raise Invalid(str(error)) from error
+
+
+def _unpadded(dialect: str) -> ColumnElement[str]:
+    if dialect == POSTGRESQL:
+        return func.regexp_replace(_N.c.sort_path, "(^|/)0+([0-9])", r"\1\2", "g")
+    return func.from_sort_key(_N.c.sort_path)
+
+
+_LISTING = Listing(
+    fields={
+        "phase": number(_N.c.phase),
+        "kind": number(_N.c.kind),
+        "path": _path,
+        "target_name": text(_N.c.target_name),
+    },
+    labelled={},
+    orders={},
+    key=(_N.c.sort_path,),
+    default=("", False),
+)
+
+
+def below(path: str) -> tuple[str, str]:
+    """The open range of sort keys of everything below a node; "" is the execution.
+
+    "0" is the character after "/", so no key of another subtree lies between.
+    """
+    if not path:
+        return "", "\U0010ffff"
+    top = sort_key(path)
+    return f"{top}/", f"{top}0"
+
+
+def _of(table: Table, names: Sequence[str]) -> list[ColumnElement[Any]]:
+    return [table.c.sort_path, *(table.c[name] for name in names)]
+
+
+# Spelt so that SQLite does not take the direction out of the order, which then is the primary key's.
+_IS_OUTPUT = _V.c.direction + 0 == OUTPUTS
+
+
+def _nodes(dialect: str) -> Executable:
+    return (
+        select(*_of(_N, NODE_COLUMNS))
+        .where(_N.c.execution_key == bindparam("key"), _N.c.sort_path > bindparam("after"))
+        .order_by(_N.c.sort_path)
+        .limit(bindparam("limit"))
+    )
+
+
+def _nodes_by_path(dialect: str) -> Executable:
+    return (
+        select(*_of(_N, NODE_COLUMNS))
+        .where(_N.c.execution_key == bindparam("key"), text_in(_N.c.sort_path, "paths", dialect))
+        .order_by(_N.c.sort_path)
+    )
+
+
+def _node(dialect: str) -> Executable:
+    return select(*_of(_N, NODE_COLUMNS)).where(
+        _N.c.execution_key == bindparam("key"), _N.c.sort_path == bindparam("path")
+    )
+
+
+def _attempts(dialect: str) -> Executable:
+    return (
+        select(*_of(_A, ATTEMPT_COLUMNS))
+        .where(_A.c.execution_key == bindparam("key"), _A.c.sort_path == bindparam("path"))
+        .order_by(_A.c.attempt)
+    )
+
+
+def _values(dialect: str, named: bool) -> Executable:
+    statement = select(*_of(_V, VALUE_COLUMNS)).where(
+        _V.c.execution_key == bindparam("key"),
+        _V.c.sort_path == bindparam("path"),
+        _V.c.direction == bindparam("direction"),
+    )
+    if named:
+        statement = statement.where(_V.c.name == bindparam("name"))
+    return statement.order_by(_V.c.name, _V.c.chunk)
+
+
+def _item_values(dialect: str, named: bool) -> Executable:
+    statement = select(*_of(_V, VALUE_COLUMNS)).where(
+        _V.c.execution_key == bindparam("key"),
+        _V.c.sort_path > bindparam("low"),
+        _V.c.sort_path < bindparam("high"),
+        # only the items themselves: what is below them has longer keys
+        func.length(_V.c.sort_path) == bindparam("length"),
+        _IS_OUTPUT,
+    )
+    if named:
+        statement = statement.where(_V.c.name == bindparam("name"))
+    return statement.order_by(_V.c.sort_path, _V.c.direction, _V.c.name, _V.c.chunk)
+
+
+def _output_names(dialect: str) -> Executable:
+    return (
+        select(_V.c.sort_path, _V.c.name)
+        .where(
+            _V.c.execution_key == bindparam("key"),
+            _V.c.sort_path > bindparam("after"),
+            _IS_OUTPUT,
+            _V.c.chunk == 0,
+        )
+        .order_by(_V.c.sort_path, _V.c.direction, _V.c.name)
+        .limit(bindparam("limit"))
+    )
+
+
+_NODES = Statement(_nodes, "key", "after", "limit")
+_NODES_BY_PATH = Statement(_nodes_by_path, "key", "paths")
+_NODE = Statement(_node, "key", "path")
+_ATTEMPTS = Statement(_attempts, "key", "path")
+_VALUES = Statement(lambda dialect: _values(dialect, named=False), "key", "path", "direction")
+_VALUE = Statement(lambda dialect: _values(dialect, named=True), "key", "path", "direction", "name")
+_ITEMS = Statement(lambda dialect: _item_values(dialect, named=False), "key", "low", "high", "length")
+_ITEM = Statement(lambda dialect: _item_values(dialect, named=True), "key", "low", "high", "length", "name")
+_OUTPUT_NAMES = Statement(_output_names, "key", "after", "limit")
+
+
+class Nodes:
+    """The part of the `ExecutionStore` port that reads nodes, attempts and values."""
+
+    _link: Link
+
+    def nodes(self, key: ExecutionKey, after: str, limit: int) -> Sequence[NodeRow]:
+        """Nodes in the order of paths (item indexes numeric), after a path; for snapshots."""
+        return [to_node(row) for row in self._link.rows(_NODES, key, sort_key(after), limit)]
+
+    def node_page(self, key: ExecutionKey, parent: str, recursive: bool, query: Query) -> Sequence[NodeRow]:
+        """A page of the children, or of all descendants, of a node ("" for the execution)."""
+        base = select(*_of(_N, NODE_COLUMNS)).where(_N.c.execution_key == key)
+        if recursive:
+            low, high = below(parent)
+            base = base.where(_N.c.sort_path > low, _N.c.sort_path < high)
+        else:
+            base = base.where(_N.c.parent == sort_key(parent))
+        return [to_node(row) for row in self._link.select(_LISTING.page(base, query, self._link.dialect))]
+
+    def node_cursor_of(self, row: NodeRow) -> Cursor:
+        """Where the page after this row begins."""
+        return (sort_key(row.path),)
+
+    def node(self, key: ExecutionKey, path: str) -> NodeRow | None:
+        """One node."""
+        row = self._link.row(_NODE, key, sort_key(path))
+        return None if row is None else to_node(row)
+
+    def nodes_by_path(self, key: ExecutionKey, paths: Sequence[str]) -> Sequence[NodeRow]:
+        """Nodes by path, in the order of paths."""
+        if not paths:
+            return []
+        keys = self._link.set_of(map(sort_key, paths))
+        return [to_node(row) for row in self._link.rows(_NODES_BY_PATH, key, keys)]
+
+    def attempts(self, key: ExecutionKey, path: str) -> Sequence[AttemptRow]:
+        """The attempts of a node, first to last."""
+        return [_to_attempt(path, row) for row in self._link.rows(_ATTEMPTS, key, sort_key(path))]
+
+    def values(self, key: ExecutionKey, path: str, direction: int, name: str = "") -> Sequence[ValueRow]:
+        """Values of a node (all names where `name` is empty), ordered by name and chunk."""
+        at = sort_key(path)
+        if name:
+            rows = self._link.rows(_VALUE, key, at, direction, name)
+        else:
+            rows = self._link.rows(_VALUES, key, at, direction)
+        return [ValueRow(path, *row[1:]) for row in rows]
+
+    def item_values(self, key: ExecutionKey, path: str, name: str = "") -> Sequence[ValueRow]:
+        """Outputs of all items of a map, ordered by index, name, chunk."""
+        low, high = below(path)
+        length = len(low) + INDEX_WIDTH
+        if name:
+            rows = self._link.rows(_ITEM, key, low, high, length, name)
+        else:
+            rows = self._link.rows(_ITEMS, key, low, high, length)
+        return [ValueRow(from_sort_key(row[0]), *row[1:]) for row in rows]
+
+    def output_names(self, key: ExecutionKey, after: str, limit: int) -> Sequence[tuple[str, str]]:
+        """(path, output name) of nodes in path order; for snapshots.
+
+        A node's names are never torn apart, so a page may be a little longer or shorter than `limit`; only
+        an empty one is the end.
+        """
+        rows = self._link.rows(_OUTPUT_NAMES, key, sort_key(after), limit + 1)
+        if len(rows) > limit:
+            torn = rows[-1][0]
+            whole = [row for row in rows if row[0] != torn]
+            if not whole:
+                whole = [
+                    (torn, name)
+                    for name in sorted({row[2] for row in self._link.rows(_VALUES, key, torn, 2)})
+                ]
+            rows = whole
+        return [(from_sort_key(row[0]), row[1]) for row in rows]
+
+
+def to_node(row: Row) -> NodeRow:
+    """The record of a row of `sort_path` and `NODE_COLUMNS`."""
+    return NodeRow(from_sort_key(row[0]), *row[1:])
+
+
+def _to_attempt(path: str, row: Row) -> AttemptRow:
+    fields: Row = (path, *row[1:8], bool(row[8]), row[9])
+    return AttemptRow(*fields)

@@ -1,0 +1,1 @@
+"""The data plane: walks executions and runs their tasks."""

@@ -1,0 +1,1 @@
+"""The walker: a state machine without I/O, clock or chance."""

@@ -1,0 +1,1 @@
+"""Launchers: ways to run an attempt."""

@@ -1,0 +1,158 @@
+"""The worker's command: puts the parts together and runs them until told to stop."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import os
+import shutil
+import signal
+import sys
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+from volery_dataplane.launch.process import ProcessLauncher
+from volery_dataplane.launch.settings import ProcessSettings
+from volery_dataplane.settings import Settings, parse
+from volery_dataplane.storage.bundles import Bundles
+from volery_dataplane.storage.files import FileBlobs
+from volery_dataplane.wire.control_plane import GrpcControlPlane
+from volery_dataplane.worker.logs import LogShipper
+from volery_dataplane.worker.ports import LauncherEvents, LogPiece, Observation
+from volery_dataplane.worker.taking import Taking
+from volery_dataplane.worker.worker import Worker, WorkerSettings
+
+log = structlog.get_logger(__name__)
+
+
+class SystemClock:
+    """The machine's clocks."""
+
+    def now(self) -> int:
+        """Microseconds since the epoch."""
+        return time.time_ns() // 1_000
+
+    def monotonic(self) -> float:
+        """Seconds, never going back."""
+        return time.monotonic()
+
+
+@contextmanager
+def exclusive(state: Path, worker_id: str) -> Iterator[None]:
+    """Holds a worker's name on this machine, since two live workers must not share one.
+
+    Raises:
+        SystemExit: another process holds it.
+    """
+    state.mkdir(parents=True, exist_ok=True)
+    with (state / f"{worker_id}.lock").open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            sys.exit(f"another worker named {worker_id!r} runs with the state directory {state}")
+        yield
+
+
+async def run(settings: Settings) -> None:
+    """Runs a worker until SIGTERM or SIGINT, then drains it."""
+    scratch = settings.state / "scratch" / settings.worker_id
+    shutil.rmtree(scratch, ignore_errors=True)  # left by a process of the same name that was killed
+    control_plane = GrpcControlPlane(settings.server)
+    clock = SystemClock()
+    holder: list[Worker] = []
+
+    def observed(observations: Sequence[Observation]) -> None:
+        holder[0].observed(observations)
+
+    def logged(pieces: Sequence[LogPiece]) -> None:
+        holder[0].logged(pieces)
+
+    launcher = ProcessLauncher(
+        ProcessSettings(
+            directory=scratch, slots=settings.slots, interpreter=settings.interpreter or sys.executable
+        ),
+        LauncherEvents(observed=observed, logged=logged),
+        Bundles(settings.state / "bundles", control_plane.bundle),
+    )
+    blobs = FileBlobs()
+    taking = Taking(control_plane, blobs, clock)
+    logs = LogShipper(blobs, taking.log_place)
+    worker = Worker(
+        WorkerSettings(
+            worker_id=settings.worker_id, session_id=uuid.uuid4().hex, executions=settings.executions
+        ),
+        launcher,
+        taking,
+        logs,
+        control_plane,
+        clock,
+        new_session_id=lambda: uuid.uuid4().hex,
+    )
+    holder.append(worker)
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    await launcher.start()
+    serving = asyncio.create_task(control_plane.serve(worker))
+    announcing = asyncio.create_task(announce(settings, worker.connected))
+    log.info("worker runs", worker=settings.worker_id, server=settings.server, slots=settings.slots)
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
+    if serving.done():
+        serving.result()  # ends only by a defect; let it be seen
+    await worker.drain(settings.drain_grace)
+    await logs.settle()
+    for task in (serving, announcing, stopping):
+        task.cancel()
+    await asyncio.gather(serving, announcing, stopping, return_exceptions=True)
+    await taking.close()
+    await control_plane.close()
+    shutil.rmtree(scratch, ignore_errors=True)
+
+
+async def announce(settings: Settings, connected: asyncio.Event) -> None:
+    """Says when the worker is connected: by a file that appears whole, by a line to a descriptor."""
+    await connected.wait()
+    line = f"{os.getpid()}\n"
+    if settings.ready_file:
+        await asyncio.to_thread(write_whole, Path(settings.ready_file), line)
+    if settings.ready_fd is not None:
+        with os.fdopen(settings.ready_fd, "w") as stream:
+            stream.write(line)
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Writes a file that nobody ever sees in part."""
+    part = path.with_name(f"{path.name}.part")
+    part.write_text(text)
+    part.replace(path)
+
+
+def main() -> None:
+    """The command `volery-worker`."""
+    settings = parse()
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso"),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+    with exclusive(settings.state, settings.worker_id):
+        if sys.platform == "win32":
+            sys.exit("workers run on Linux and macOS")
+        import uvloop
+
+        uvloop.run(run(settings))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""Every knob of a worker, its default and its environment name."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """A worker's settings.
+
+    Attributes:
+        server: the control plane, `unix:///path` or `host:port` (VOLERY_SERVER).
+        worker_id: stable name; one live worker a name (VOLERY_WORKER_ID).
+        state: directory for bundles, scratch files and the name's lock (VOLERY_WORKER_STATE).
+        slots: task processes at a time (VOLERY_WORKER_SLOTS).
+        executions: executions walked at a time (VOLERY_WORKER_EXECUTIONS).
+        drain_grace: seconds that running tasks get to end on SIGTERM (VOLERY_WORKER_DRAIN_GRACE).
+        interpreter: the Python that runs tasks; empty for the worker's own (VOLERY_TASK_PYTHON).
+        ready_file: written when the worker is connected; empty for none.
+        ready_fd: gets a line when the worker is connected, then is closed; None for none.
+    """
+
+    server: str
+    worker_id: str
+    state: Path
+    slots: int
+    executions: int = 1_000
+    drain_grace: float = 30.0
+    interpreter: str = ""
+    ready_file: str = ""
+    ready_fd: int | None = None
+
+
+def parse(arguments: list[str] | None = None) -> Settings:
+    """Settings from the command line, over the environment, over defaults."""
+    environment = os.environ
+    parser = argparse.ArgumentParser(prog="volery-worker", description="Runs a worker of the data plane.")
+    commands = parser.add_subparsers(dest="command", required=True)
+    run = commands.add_parser("run", help="walk executions until told to stop")
+    run.add_argument("--server", default=environment.get("VOLERY_SERVER", "127.0.0.1:8470"))
+    run.add_argument("--worker-id", default=environment.get("VOLERY_WORKER_ID", socket.gethostname()))
+    run.add_argument(
+        "--state", type=Path, default=Path(environment.get("VOLERY_WORKER_STATE", ".volery/worker"))
+    )
+    slots = int(environment.get("VOLERY_WORKER_SLOTS", os.cpu_count() or 1))
+    run.add_argument("--slots", type=int, default=slots, help="task processes at a time")
+    executions = int(environment.get("VOLERY_WORKER_EXECUTIONS", "1000"))
+    run.add_argument("--executions", type=int, default=executions, help="executions walked at a time")
+    grace = float(environment.get("VOLERY_WORKER_DRAIN_GRACE", "30"))
+    run.add_argument("--drain-grace", type=float, default=grace, help="seconds for running tasks on SIGTERM")
+    run.add_argument("--interpreter", default=environment.get("VOLERY_TASK_PYTHON", ""))
+    run.add_argument("--ready-file", default="", help="written when connected")
+    run.add_argument("--ready-fd", type=int, help="gets a line when connected, then is closed")
+    given = parser.parse_args(arguments)
+    if given.slots < 1:
+        parser.error("--slots must be at least 1")
+    return Settings(
+        server=given.server,
+        worker_id=given.worker_id,
+        state=given.state.resolve(),
+        slots=given.slots,
+        executions=given.executions,
+        drain_grace=given.drain_grace,
+        interpreter=given.interpreter,
+        ready_file=given.ready_file,
+        ready_fd=given.ready_fd,
+    )

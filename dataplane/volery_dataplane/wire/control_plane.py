@@ -1,0 +1,179 @@
+"""The worker's side of `WorkerService`: one stream that heals itself, and reads beside it.
+
+The stream is opened with `Hello`, also after a break; what was sent and not acknowledged is the worker's
+to send again. Writes never overlap: one task drains the outbox. While the line is down messages are
+dropped, except that `Worker` is told of the break and of the new stream, and says again what counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Protocol
+
+import grpc
+import structlog
+from voleryidl.core.v1.closure_pb2 import WorkflowClosure
+from voleryidl.data.v1.data_service_pb2 import DownloadBlobRequest
+from voleryidl.data.v1.data_service_pb2_grpc import DataServiceStub
+from voleryidl.worker.v1.worker_service_pb2 import (
+    GetClosureRequest,
+    GetClosureResponse,
+    GetValuesRequest,
+    Hello,
+    NodeOutput,
+    ValueRef,
+    WorkRequest,
+    WorkResponse,
+)
+from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
+
+from volery_dataplane.worker.ports import Unreachable
+
+log = structlog.get_logger(__name__)
+
+MESSAGE_LIMIT = 4 * 1024 * 1024
+OPTIONS = (
+    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
+    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    ("grpc.keepalive_time_ms", 10_000),
+    ("grpc.keepalive_timeout_ms", 5_000),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.min_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 1_000),
+)
+
+
+class StreamListener(Protocol):
+    """Whoever acts on a stream's messages; called on the event loop, must not block."""
+
+    def hello(self) -> Hello:
+        """What opens the next stream."""
+
+    def received(self, message: WorkResponse) -> None:
+        """A message came."""
+
+    def disconnected(self) -> None:
+        """The stream broke; another one is being opened."""
+
+
+class GrpcControlPlane:
+    """The `ControlPlane` port over gRPC, and the `Work` stream."""
+
+    def __init__(self, target: str) -> None:
+        self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+        self._workers = WorkerServiceStub(self._channel)
+        self._data = DataServiceStub(self._channel)
+        self._pending: deque[WorkRequest] = deque()
+        self._added = asyncio.Event()
+        self._call: grpc.aio.StreamStreamCall[WorkRequest, WorkResponse] | None = None
+
+    def send(self, message: WorkRequest) -> None:
+        """Puts a message on the stream, after those put before; lost if the stream breaks first."""
+        self._pending.append(message)
+        self._added.set()
+
+    def restart(self) -> None:
+        """Ends the stream; the next one begins with a new Hello."""
+        if self._call is not None:
+            self._call.cancel()
+
+    async def closure(self, digest: str) -> WorkflowClosure:
+        """A closure by digest."""
+        with _translated():
+            response: GetClosureResponse = await self._workers.GetClosure(
+                GetClosureRequest(digest=digest), wait_for_ready=True
+            )
+        return response.closure
+
+    async def values(
+        self, execution_key: int, fencing_token: int, refs: Sequence[ValueRef]
+    ) -> Sequence[NodeOutput]:
+        """Values of an execution that the worker holds."""
+        request = GetValuesRequest(execution_key=execution_key, fencing_token=fencing_token, values=refs)
+        found: list[NodeOutput] = []
+        with _translated():
+            async for response in self._workers.GetValues(request, wait_for_ready=True):
+                found.extend(response.values)
+        return found
+
+    async def bundle(self, sha256: str) -> bytes:
+        """The content of a code bundle."""
+        request = DownloadBlobRequest(sha256=sha256)
+        with _translated():
+            pieces = [piece.chunk async for piece in self._data.DownloadBlob(request, wait_for_ready=True)]
+        return b"".join(pieces)
+
+    async def serve(self, listener: StreamListener) -> None:
+        """Keeps a stream open until cancelled."""
+        delay = 0.05
+        while True:
+            self._pending.clear()
+            try:
+                if await self._converse(listener):
+                    delay = 0.05
+            except grpc.aio.AioRpcError as error:
+                log.info("stream broke", code=error.code().name, details=error.details())
+            except asyncio.CancelledError:
+                if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # a coroutine runs in a task
+                    raise
+                log.info("stream ended to begin a new one")
+            listener.disconnected()
+            await asyncio.sleep(delay)  # a server that refuses must not be asked in a tight loop
+            delay = min(delay * 2, 1.0)
+
+    async def _converse(self, listener: StreamListener) -> bool:
+        """One stream from beginning to end; whether anything was heard on it."""
+        await self._channel.channel_ready()  # a lease counts from Hello, so that must not wait in a queue
+        call = self._call = self._workers.Work()
+        await call.write(WorkRequest(hello=listener.hello()))
+        heard = False
+        writer = asyncio.create_task(self._drain(call))
+        try:
+            while True:
+                message = await call.read()
+                if message is grpc.aio.EOF:
+                    return heard
+                heard = True
+                listener.received(message)
+        finally:
+            self._call = None
+            writer.cancel()
+            call.cancel()
+            await asyncio.gather(writer, return_exceptions=True)
+
+    async def _drain(self, call: grpc.aio.StreamStreamCall[WorkRequest, WorkResponse]) -> None:
+        while True:
+            await self._added.wait()
+            self._added.clear()
+            while self._pending:
+                await call.write(self._pending.popleft())
+
+    async def close(self) -> None:
+        """Ends all calls."""
+        await self._channel.close()
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turns what gRPC raises into what the ports promise."""
+    try:
+        yield
+    except grpc.aio.AioRpcError as error:
+        if error.code() in _ABSENT:
+            raise LookupError(error.details()) from error
+        raise Unreachable(f"{error.code().name}: {error.details()}") from error
+
+
+_ABSENT = frozenset(
+    {
+        grpc.StatusCode.NOT_FOUND,
+        grpc.StatusCode.ABORTED,
+        grpc.StatusCode.FAILED_PRECONDITION,
+        grpc.StatusCode.INVALID_ARGUMENT,
+        grpc.StatusCode.PERMISSION_DENIED,
+    }
+)
+"""Asking again does not help: the thing is not there, or the fence has moved on."""

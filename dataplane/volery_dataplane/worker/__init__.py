@@ -1,0 +1,1 @@
+"""Runs the walker: observe, decide, act."""

@@ -1,0 +1,198 @@
+"""The ports of the data plane: what the worker needs from the outside.
+
+A `Launcher` runs attempts. It is told what to start and what to cancel, never blocks, and answers
+with observations through the callback it was built with; the worker folds those into its walks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import NamedTuple, Protocol
+
+from voleryidl.core.v1.closure_pb2 import WorkflowClosure
+from voleryidl.core.v1.failure_pb2 import Failure
+from voleryidl.core.v1.task_pb2 import TaskTemplate
+from voleryidl.worker.v1.worker_service_pb2 import NodeOutput, ValueRef, WorkRequest
+
+
+class AttemptKey(NamedTuple):
+    """Names one attempt for as long as the worker lives."""
+
+    execution_key: int
+    path: str
+    attempt: int
+    fencing_token: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOrder:
+    """Everything a launcher needs to run one attempt.
+
+    Attributes:
+        key: names the attempt.
+        task: what to run; the same object for every attempt of a task, so that launchers can keep
+            what they derive from it.
+        inputs: a serialised LiteralMap.
+        execution: `project/domain/name`, for the task's context and log lines.
+        project_domain: `project/domain`; processes are never shared across it.
+        environment: variables of the execution, laid over the task's.
+        storage_prefix: a URI of a prefix that belongs to this attempt alone.
+        inline_limit: outputs of more bytes than this are put below the prefix.
+        running_timeout: seconds of running after which the launcher ends the attempt; None for never.
+        queued_timeout: seconds of waiting for a place after which it ends it; None for never.
+    """
+
+    key: AttemptKey
+    task: TaskTemplate
+    inputs: bytes
+    execution: str
+    project_domain: str
+    environment: Mapping[str, str]
+    storage_prefix: str
+    inline_limit: int
+    running_timeout: float | None = None
+    queued_timeout: float | None = None
+
+
+class Stream(IntEnum):
+    """The streams of an attempt; numbers as in LogStream."""
+
+    STDOUT = 1
+    STDERR = 2
+    PLATFORM = 3
+
+
+@dataclass(frozen=True, slots=True)
+class LogPiece:
+    """A piece of what an attempt wrote: bytes, or a file that holds the whole stream.
+
+    With a `path`, `size` is the file's, the pieces before are part of it, and whoever receives the piece
+    owns the file and removes it.
+    """
+
+    key: AttemptKey
+    stream: Stream
+    offset: int
+    data: bytes
+    path: str = ""
+    size: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """User code of an attempt runs since `time` (microseconds since the epoch)."""
+
+    key: AttemptKey
+    time: int
+
+
+@dataclass(frozen=True, slots=True)
+class Succeeded:
+    """An attempt ended well. `outputs` maps names to serialised Literals."""
+
+    key: AttemptKey
+    start_time: int
+    end_time: int
+    outputs: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """An attempt did not end well. An infrastructure failure is not the task's fault."""
+
+    key: AttemptKey
+    start_time: int | None
+    end_time: int
+    failure: Failure
+    infrastructure: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Cancelled:
+    """An attempt that was to be cancelled is gone."""
+
+    key: AttemptKey
+    start_time: int | None
+    end_time: int
+
+
+Observation = Started | Succeeded | Failed | Cancelled
+
+
+@dataclass(frozen=True, slots=True)
+class LauncherEvents:
+    """Where a launcher puts what it sees. Called on the event loop; must not block.
+
+    `observed` gets everything seen in one turn of the loop together.
+    """
+
+    observed: Callable[[Sequence[Observation]], None]
+    logged: Callable[[Sequence[LogPiece]], None] = field(default=lambda pieces: None)
+
+
+class Launcher(Protocol):
+    """A way to run attempts. All calls are on the event loop."""
+
+    @property
+    def capacity(self) -> int:
+        """How many attempts may be ordered and not yet ended; more would only wait. It may change."""
+
+    async def start(self) -> None:
+        """Makes it ready."""
+
+    def launch(self, order: AttemptOrder) -> None:
+        """Starts an attempt, or queues it for a place. A repeat of a key is a no-op."""
+
+    def cancel(self, keys: Sequence[AttemptKey]) -> None:
+        """Ends attempts; each is answered by Cancelled, or by what it ended with before."""
+
+    async def stop(self, grace: float) -> None:
+        """Ends everything that still runs after `grace` seconds, and all processes, and returns."""
+
+
+class Unreachable(Exception):
+    """The other side is away; asking again later may help."""
+
+
+class ControlPlane(Protocol):
+    """What a worker says and reads.
+
+    Reads raise Unreachable when asking again may help, and LookupError when what is asked for does not
+    exist or is not the worker's to read.
+    """
+
+    def send(self, message: WorkRequest) -> None:
+        """Puts a message on the stream, after those put before; lost if the stream breaks first."""
+
+    def restart(self) -> None:
+        """Ends the stream; the next one begins with a new Hello."""
+
+    async def closure(self, digest: str) -> WorkflowClosure:
+        """A closure by digest."""
+
+    async def values(
+        self, execution_key: int, fencing_token: int, refs: Sequence[ValueRef]
+    ) -> Sequence[NodeOutput]:
+        """Values of an execution that the worker holds."""
+
+
+class Blobs(Protocol):
+    """The object store, as a worker needs it."""
+
+    async def get(self, uri: str) -> bytes:
+        """The content at a URI; raises Unreachable or LookupError."""
+
+    async def put_file(self, path: str, uri: str) -> None:
+        """Puts a file's content at a URI."""
+
+
+class Clock(Protocol):
+    """Time, for those who act on it."""
+
+    def now(self) -> int:
+        """Microseconds since the epoch, for records."""
+
+    def monotonic(self) -> float:
+        """Seconds, never going back, for leases and timers."""

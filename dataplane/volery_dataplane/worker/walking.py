@@ -1,0 +1,255 @@
+"""One execution in a worker: its walk, its fence, and the numbering of its reports."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from voleryidl.core.v1.failure_pb2 import Failure, FailureKind
+from voleryidl.core.v1.literals_pb2 import Literal
+from voleryidl.core.v1.phase_pb2 import ExecutionPhase
+from voleryidl.event.v1.event_pb2 import Event, ExecutionEvent
+from voleryidl.worker.v1.worker_service_pb2 import (
+    CacheAnswer,
+    CacheLookup,
+    CacheWrite,
+    ExecutionReport,
+    InboxEntry,
+    NodeCounts,
+    NodeOutput,
+)
+
+from volery_dataplane.domain import encoding, waves
+from volery_dataplane.domain.walk import Walk
+from volery_dataplane.domain.waves import Fetch, StartOrder, Wave
+from volery_dataplane.worker.ports import (
+    AttemptKey,
+    AttemptOrder,
+    Cancelled,
+    Failed,
+    Observation,
+    Started,
+    Succeeded,
+)
+
+WHOLE_BYTES = 64 * 1024
+"""A collection of more bytes than this is reported in chunks."""
+
+CHUNK_ELEMENTS = 1_000
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What every attempt of an execution shares."""
+
+    execution: str  # project/domain/name
+    project_domain: str
+    storage_prefix: str
+    inline_limit: int
+
+
+@dataclass(slots=True)
+class Walking:
+    """A walk that this worker holds.
+
+    `number` is that of the last accepted report; `sent` is the report that waits for its answer, with
+    the wave it was made of; `again` is one whose parking was refused and that goes out once more.
+    `inbox_position` is how far the walk has acted on its inbox, `inbox_reported` how far it has said so.
+    """
+
+    key: int
+    token: int
+    walk: Walk
+    surroundings: Surroundings
+    number: int
+    inbox_position: int = 0
+    inbox_reported: int = 0
+    sent: ExecutionReport | None = None
+    wave: Wave | None = None
+    again: tuple[ExecutionReport, Wave | None] | None = None
+    live: set[AttemptKey] = field(default_factory=set)
+    fetching: int = 0
+    queued: bool = False
+    timer: int | None = None
+
+    @property
+    def execution(self) -> str:
+        """`project/domain/name`."""
+        return self.surroundings.execution
+
+    # --- in ---------------------------------------------------------------------------------------
+
+    def observe(self, observation: Observation, now: int) -> None:
+        """Puts what a launcher saw into the walk."""
+        key = observation.key
+        walk = self.walk
+        if type(observation) is not Started:
+            self.live.discard(key)
+        if type(observation) is Succeeded:
+            walk.attempt_succeeded(
+                key.path,
+                key.attempt,
+                observation.start_time,
+                observation.end_time,
+                observation.outputs,
+                now,
+            )
+        elif type(observation) is Failed:
+            walk.attempt_failed(
+                key.path,
+                key.attempt,
+                observation.failure,
+                now,
+                start_time=observation.start_time or 0,
+                end_time=observation.end_time,
+                infrastructure=observation.infrastructure,
+            )
+        elif type(observation) is Started:
+            walk.attempt_started(key.path, key.attempt, observation.time)
+        elif type(observation) is Cancelled:
+            walk.attempt_cancelled(key.path, key.attempt, now)
+
+    def read_inbox(self, entries: Iterable[InboxEntry], now: int) -> None:
+        """Acts on entries of the inbox, each once."""
+        for entry in entries:
+            if entry.position <= self.inbox_position:
+                continue
+            self.inbox_position = entry.position
+            if entry.HasField("abort"):
+                self.walk.abort(entry.abort, now)
+
+    def cache_answered(self, answers: Iterable[CacheAnswer], now: int) -> None:
+        """Puts what the cache knows into the walk."""
+        for answer in answers:
+            self.walk.cache_answered(
+                waves.CacheAnswer(
+                    path=answer.path,
+                    status=answer.status,
+                    outputs={
+                        name: value.SerializeToString() for name, value in answer.outputs.literals.items()
+                    },
+                    source=answer.source if answer.HasField("source") else None,
+                    reserved_elsewhere=answer.reserved_elsewhere,
+                ),
+                now,
+            )
+
+    def values_arrived(self, fetches: Sequence[Fetch], rows: Sequence[NodeOutput], now: int) -> None:
+        """Puts values that were read into the walk."""
+        found: dict[str, dict[str, list[NodeOutput]]] = {}
+        for row in rows:
+            found.setdefault(row.path, {}).setdefault(row.name, []).append(row)
+        values = {
+            path: {name: _joined(chunks) for name, chunks in names.items()} for path, names in found.items()
+        }
+        self.walk.values_arrived(fetches, values, now)
+
+    # --- out --------------------------------------------------------------------------------------
+
+    def report(self, wave: Wave) -> ExecutionReport:
+        """The report of a wave; keeps both until it is answered."""
+        report = ExecutionReport(
+            execution_key=self.key,
+            fencing_token=self.token,
+            number=self.number + 1,
+            inbox_position=self.inbox_position,
+            events=wave.events,
+            counts=wave.counts,
+        )
+        outputs = report.outputs
+        for path, name, value in wave.outputs:
+            if len(value) <= WHOLE_BYTES:
+                outputs.add(path=path, name=name).value.ParseFromString(value)
+            else:
+                outputs.extend(_in_chunks(path, name, value))
+        for path, counts in wave.node_counts:
+            report.node_counts.append(NodeCounts(path=path, counts=counts))
+        for lookup in wave.cache_lookups:
+            report.cache_lookups.append(CacheLookup(path=lookup.path, key=lookup.key, reserve=lookup.reserve))
+        for order in wave.cache_writes:
+            write = CacheWrite(
+                path=order.path,
+                key=order.key,
+                key_parts=order.parts,
+                attempt=order.attempt,
+                overwrite=order.overwrite,
+                task_id=order.task_id,
+            )
+            if order.ttl is not None:
+                write.ttl.FromMicroseconds(order.ttl)
+            report.cache_writes.append(write)
+        self.sent, self.wave = report, wave
+        return report
+
+    def say_again(self) -> ExecutionReport:
+        """A report whose parking was refused, without it."""
+        assert self.again is not None
+        self.sent, self.wave = self.again
+        self.again = None
+        return self.sent
+
+    def order(self, start: StartOrder) -> AttemptOrder:
+        """A start of the walk as an order to the launcher."""
+        around = self.surroundings
+        return AttemptOrder(
+            key=AttemptKey(self.key, start.path, start.attempt, self.token),
+            task=start.task,
+            inputs=start.inputs,
+            execution=around.execution,
+            project_domain=around.project_domain,
+            environment=start.environment,
+            storage_prefix=f"{around.storage_prefix}/{start.path}/{start.attempt}",
+            inline_limit=around.inline_limit,
+            running_timeout=start.running_timeout,
+            queued_timeout=start.queued_timeout,
+        )
+
+    def cancelled_keys(self, wave: Wave) -> list[AttemptKey]:
+        """The launcher's names of the attempts that a wave cancels."""
+        return [AttemptKey(self.key, path, attempt, self.token) for path, attempt in wave.cancels]
+
+
+def _in_chunks(path: str, name: str, value: bytes) -> list[NodeOutput]:
+    """A long collection as rows of some elements each, so that nobody reads or writes all of it at once."""
+    try:
+        elements = encoding.elements(value)
+    except encoding.NotAList:
+        return [NodeOutput(path=path, name=name, value=Literal.FromString(value))]
+    starts = range(0, len(elements), CHUNK_ELEMENTS)
+    return [
+        NodeOutput(
+            path=path,
+            name=name,
+            value=Literal.FromString(encoding.collection(elements[start : start + CHUNK_ELEMENTS])),
+            chunk=number,
+            chunk_count=len(starts),
+        )
+        for number, start in enumerate(starts)
+    ]
+
+
+def condemnation(key: int, token: int, number: int, message: str, now: int) -> ExecutionReport:
+    """A report that ends an execution which cannot go on by a fault of ours.
+
+    It must end as a failure that says so, not as an execution that runs for ever.
+    """
+    failure = Failure(kind=FailureKind.FAILURE_KIND_SYSTEM, code="ExecutionUnwalkable", message=message)
+    event = ExecutionEvent(phase=ExecutionPhase.EXECUTION_PHASE_FAILED, failure=failure)
+    event.time.FromMicroseconds(now)
+    return ExecutionReport(
+        execution_key=key, fencing_token=token, number=number, events=[Event(execution=event)]
+    )
+
+
+def micros(time: Timestamp) -> int:
+    """A timestamp as microseconds since the epoch."""
+    return time.seconds * 1_000_000 + time.nanos // 1_000
+
+
+def _joined(chunks: Sequence[NodeOutput]) -> bytes:
+    """A value of one or of several chunks; chunks are collections, in order."""
+    first = chunks[0].value
+    for chunk in chunks[1:]:
+        first.collection_value.literals.extend(chunk.value.collection_value.literals)
+    return first.SerializeToString()

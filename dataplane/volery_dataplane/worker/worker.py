@@ -1,0 +1,501 @@
+"""The worker: observe, decide, act.
+
+What happens (a message of the control plane, something a launcher saw, a timer) is put into the walks it
+concerns; one *turn* of the loop later all walks that changed decide together, and what they decided goes
+out as one batch of reports. While a batch waits for its answer, results gather for the next one; so
+there is one message and one commit per wave, however many nodes it has. Attempts are launched when the
+answer comes: nothing starts that is not committed.
+
+The way of one attempt: `received(assignment)` makes a walk → `_turn` admits a start and sends it →
+`_acknowledged` launches it → `observed(Succeeded)` puts the result into the walk → `_turn` …
+"""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import structlog
+from voleryidl.core.v1.reason_pb2 import ErrorReason
+from voleryidl.worker.v1.worker_service_pb2 import (
+    Acknowledgement,
+    AcknowledgementBatch,
+    Assignment,
+    Capacity,
+    Drain,
+    ExecutionInbox,
+    ExecutionReport,
+    HeldExecution,
+    Hello,
+    Park,
+    Release,
+    Renewal,
+    ReportBatch,
+    Welcome,
+    WorkRequest,
+    WorkResponse,
+)
+
+from volery_dataplane.domain.waves import Wave
+from volery_dataplane.worker.lease import Lease
+from volery_dataplane.worker.logs import LogShipper
+from volery_dataplane.worker.ports import (
+    AttemptKey,
+    Clock,
+    ControlPlane,
+    Launcher,
+    LogPiece,
+    Observation,
+    Started,
+)
+from volery_dataplane.worker.taking import Taking
+from volery_dataplane.worker.walking import Walking, condemnation
+
+log = structlog.get_logger(__name__)
+
+REPORT_BYTES = 2 * 1024 * 1024
+"""A batch is closed above this size; what is left goes with the next one."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerSettings:
+    """How one worker behaves.
+
+    Attributes:
+        worker_id: stable name; a new process of the same name takes over at once.
+        executions: how many executions it walks at a time.
+        park_after: an execution whose next timer is further away than this is parked; seconds.
+        pools: the worker pools it serves; empty for the default one.
+    """
+
+    worker_id: str
+    session_id: str
+    executions: int = 1_000
+    park_after: float = 10.0
+    pools: Sequence[str] = ()
+    version: str = "0.1.0"
+
+
+class Worker:
+    """Walks executions; see the module's docstring. All methods run on the event loop."""
+
+    def __init__(
+        self,
+        settings: WorkerSettings,
+        launcher: Launcher,
+        taking: Taking,
+        logs: LogShipper,
+        control_plane: ControlPlane,
+        clock: Clock,
+        new_session_id: Callable[[], str],
+    ) -> None:
+        self._settings = settings
+        self._session_id = settings.session_id
+        self._new_session_id = new_session_id
+        self._launcher = launcher
+        self._taking = taking
+        self._logs = logs
+        self._control_plane = control_plane
+        self._send = control_plane.send
+        self._clock = clock
+        self._lease = Lease()
+        self._walkings: dict[int, Walking] = {}
+        self._changed: dict[int, Walking] = {}
+        self._ready: deque[Walking] = deque()
+        self._outstanding: set[AttemptKey] = set()
+        self._in_flight: ReportBatch | None = None
+        self._batch_number = 0
+        self._turn_due = False
+        self._connected = False
+        self.connected = asyncio.Event()
+        self._draining = False
+        self._drained = asyncio.Event()
+        self._hello_time = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+        self._condemned: list[ExecutionReport] = []
+        self._timers: list[tuple[int, int]] = []
+        self._armed: int | None = None
+        self._renewer: asyncio.TimerHandle | None = None
+        self._renewal_interval = 1.0
+
+    # --- the stream -------------------------------------------------------------------------------
+
+    def hello(self) -> Hello:
+        """What opens the next stream."""
+        self._hello_time = self._clock.monotonic()
+        return Hello(
+            worker_id=self._settings.worker_id,
+            session_id=self._session_id,
+            version=self._settings.version,
+            pools=self._settings.pools,
+            held=[
+                HeldExecution(execution_key=walking.key, fencing_token=walking.token)
+                for walking in self._walkings.values()
+            ],
+        )
+
+    def received(self, message: WorkResponse) -> None:
+        """A message of the control plane came."""
+        arm = message.WhichOneof("message")
+        if arm == "acknowledgement_batch":
+            self._acknowledged(message.acknowledgement_batch)
+        elif arm == "assignment_batch":
+            for assignment in message.assignment_batch.assignments:
+                self._assigned(assignment)
+        elif arm == "inbox_batch":
+            for inbox in message.inbox_batch.inboxes:
+                self._inbox(inbox)
+        elif arm == "renewed":
+            if message.renewed.alive:
+                self._lease.renewed(message.renewed.number)
+            else:
+                self._lost_everything("the control plane ended this session")
+        elif arm == "welcome":
+            self._welcomed(message.welcome)
+
+    def disconnected(self) -> None:
+        """The stream broke. What runs goes on, for as long as the lease lasts."""
+        self._connected = False
+
+    def _welcomed(self, welcome: Welcome) -> None:
+        self._connected = True
+        self.connected.set()
+        self._lease.granted(welcome.lease_duration.ToTimedelta().total_seconds(), self._hello_time)
+        self._renewal_interval = welcome.renewal_interval.ToTimedelta().total_seconds()
+        self._taking.welcomed(welcome)
+        for key in welcome.lost_execution_keys:
+            self._drop(key)
+        if not self._draining:
+            free = max(0, self._settings.executions - len(self._walkings))
+            self._send(WorkRequest(capacity=Capacity(executions=free)))
+        if self._in_flight is not None:
+            # Sent, and perhaps committed, before the break: said again, and answered as a repeat.
+            again = [report for report in self._in_flight.reports if report.execution_key in self._walkings]
+            self._in_flight = None
+            self._send_reports(again)
+        self._schedule_renewal()
+        self._wake()
+
+    def _schedule_renewal(self) -> None:
+        if self._renewer is not None:
+            self._renewer.cancel()
+        loop = asyncio.get_running_loop()
+        self._renewer = loop.call_later(self._renewal_interval, self._renew)
+
+    def _renew(self) -> None:
+        now = self._clock.monotonic()
+        if self._lease.expired(now):
+            self._lost_everything("the lease ran out before the control plane could be reached")
+        elif self._connected:
+            self._send(WorkRequest(renewal=Renewal(number=self._lease.renewal(now))))
+        self._schedule_renewal()
+
+    def _lost_everything(self, why: str) -> None:
+        """Stops acting at once; a new session begins with the next stream."""
+        log.warning("everything this worker held is lost", reason=why, executions=len(self._walkings))
+        for key in list(self._walkings):
+            self._drop(key)
+        self._in_flight = None
+        self._lease = Lease()
+        self._connected = False
+        self._session_id = self._new_session_id()
+        self._control_plane.restart()
+
+    # --- executions -------------------------------------------------------------------------------
+
+    def _assigned(self, assignment: Assignment) -> None:
+        self._taking.page(assignment, self)
+
+    def took(self, walking: Walking) -> None:
+        """An execution is ready to be walked."""
+        older = self._walkings.get(walking.key)
+        if older is not None:
+            if older.token >= walking.token:
+                return
+            self._drop(walking.key)
+        self._walkings[walking.key] = walking
+        self._changed[walking.key] = walking
+        self._wake()
+
+    def unwalkable(self, assignment: Assignment, message: str) -> None:
+        """An execution cannot be walked: it ends with a failure that says why."""
+        self._condemned.append(
+            condemnation(
+                assignment.execution_key,
+                assignment.fencing_token,
+                assignment.last_report_number + 1,
+                message,
+                self._clock.now(),
+            )
+        )
+        self._wake()
+
+    def fetched(self, walking: Walking) -> None:
+        """Values a walk asked for have arrived in it."""
+        if self._walkings.get(walking.key) is walking:
+            self._changed[walking.key] = walking
+            self._wake()
+
+    def _inbox(self, inbox: ExecutionInbox) -> None:
+        walking = self._walkings.get(inbox.execution_key)
+        if walking is None or walking.token != inbox.fencing_token:
+            return
+        walking.read_inbox(inbox.entries, self._clock.now())
+        self._changed[walking.key] = walking
+        self._wake()
+
+    def _drop(self, key: int) -> None:
+        """Lets go of an execution that somebody else holds, or that has ended."""
+        walking = self._walkings.pop(key, None)
+        self._changed.pop(key, None)
+        if walking is None:
+            return
+        if walking.live:
+            self._launcher.cancel(list(walking.live))
+            self._outstanding -= walking.live
+            walking.live.clear()
+        if self._draining and not self._walkings:
+            self._drained.set()
+
+    # --- what launchers saw -----------------------------------------------------------------------
+
+    def observed(self, observations: Sequence[Observation]) -> None:
+        """A launcher saw something."""
+        now = self._clock.now()
+        for observation in observations:
+            key = observation.key
+            if type(observation) is not Started:
+                self._outstanding.discard(key)
+            walking = self._walkings.get(key.execution_key)
+            if walking is None or walking.token != key.fencing_token:
+                continue
+            walking.observe(observation, now)
+            self._changed[walking.key] = walking
+        self._wake()
+
+    def logged(self, pieces: Sequence[LogPiece]) -> None:
+        """A launcher collected output."""
+        self._logs.ship(pieces, self._clock.now(), self._send)
+
+    # --- the turn ---------------------------------------------------------------------------------
+
+    def _wake(self) -> None:
+        if not self._turn_due:
+            self._turn_due = True
+            asyncio.get_running_loop().call_soon(self._turn)
+
+    def _turn(self) -> None:
+        self._turn_due = False
+        if self._in_flight is not None or not self._connected:
+            return
+        now = self._clock.now()
+        self._admit(now)
+        reports, self._condemned = self._condemned, []
+        size = 0
+        for key, walking in list(self._changed.items()):
+            if size > REPORT_BYTES:
+                break
+            del self._changed[key]
+            if walking.sent is not None:
+                continue
+            report = self._report(walking, now)
+            if report is not None:
+                reports.append(report)
+                size += report.ByteSize()
+        if reports:
+            self._send_reports(reports)
+        self._set_timer(now)
+
+    def _admit(self, now: int) -> None:
+        """Gives free places to walks with ready nodes, in turn, so that no execution starves another."""
+        for walking in self._changed.values():
+            if walking.walk.ready and not walking.queued:
+                walking.queued = True
+                self._ready.append(walking)
+        free = self._launcher.capacity - len(self._outstanding)
+        while free > 0 and self._ready:
+            share = max(1, free // len(self._ready))
+            for _ in range(len(self._ready)):
+                walking = self._ready.popleft()
+                walking.queued = False
+                if self._walkings.get(walking.key) is not walking or self._draining:
+                    continue
+                used = walking.walk.admit(min(share, free), now)
+                free -= used
+                if used:
+                    self._changed[walking.key] = walking
+                if walking.walk.ready and used:
+                    walking.queued = True
+                    self._ready.append(walking)
+                if free <= 0:
+                    break
+
+    def _report(self, walking: Walking, now: int) -> ExecutionReport | None:
+        if walking.again is not None:
+            return walking.say_again()
+        wave = walking.walk.take(now)
+        if wave.cancels:
+            self._launcher.cancel(walking.cancelled_keys(wave))
+        if wave.fetches or wave.blobs:
+            self._taking.fetch(walking, wave.fetches, wave.blobs, self)
+        for start in wave.starts:
+            key = AttemptKey(walking.key, start.path, start.attempt, walking.token)
+            walking.live.add(key)
+            self._outstanding.add(key)
+        self._note_timer(walking)
+        release = self._release(walking, now)
+        told = walking.inbox_position == walking.inbox_reported
+        if not wave.must_be_reported and release is None and told:
+            self._launch(walking, wave)  # committed before; only the cache's answer was waited for
+            return None
+        report = walking.report(wave)
+        if release is not None:
+            report.release.CopyFrom(release)
+        return report
+
+    def _release(self, walking: Walking, now: int) -> Release | None:
+        """Whether to let go of an execution: parked, when it only waits; drained, when nothing runs."""
+        if walking.live or walking.fetching or walking.walk.terminal:
+            return None
+        if self._draining:
+            return Release(drain=Drain())
+        parkable = walking.walk.parkable(now)
+        if parkable is None:
+            return None
+        if parkable.wake_time is None:
+            return Release(park=Park())
+        if parkable.wake_time - now < self._settings.park_after * 1_000_000:
+            return None
+        release = Release(park=Park())
+        release.park.wake_time.FromMicroseconds(parkable.wake_time)
+        return release
+
+    def _send_reports(self, reports: Iterable[ExecutionReport]) -> None:
+        self._batch_number += 1
+        batch = ReportBatch(number=self._batch_number, reports=reports)
+        if batch.reports:
+            self._in_flight = batch
+            self._send(WorkRequest(report_batch=batch))
+
+    def _acknowledged(self, batch: AcknowledgementBatch) -> None:
+        """A wave is committed: what it intended is launched."""
+        if self._in_flight is None or batch.number != self._in_flight.number:
+            return
+        self._in_flight = None
+        for answer in batch.acknowledgements:
+            walking = self._walkings.get(answer.execution_key)
+            if walking is None or walking.sent is None or walking.sent.number != answer.number:
+                continue
+            report, wave = walking.sent, walking.wave
+            walking.sent = walking.wave = None
+            if answer.refusal:
+                self._refused(walking, report, wave, answer)
+                continue
+            walking.number = answer.number
+            walking.inbox_reported = report.inbox_position
+            if report.HasField("release") or wave is None or wave.terminal:
+                self._drop(walking.key)
+                continue
+            self._launch(walking, wave)
+            if answer.cache_answers:
+                walking.cache_answered(answer.cache_answers, self._clock.now())
+            if walking.walk.has_news or walking.walk.ready or not walking.live:
+                self._changed[walking.key] = walking
+        if self._changed or self._condemned:
+            self._wake()
+
+    def _launch(self, walking: Walking, wave: Wave) -> None:
+        launch = self._launcher.launch
+        for start in wave.starts:
+            order = walking.order(start)
+            if order.key in walking.live:
+                launch(order)
+
+    def _refused(
+        self, walking: Walking, report: ExecutionReport, wave: Wave | None, answer: Acknowledgement
+    ) -> None:
+        if answer.refusal == ErrorReason.ERROR_REASON_STALE:
+            log.info("an execution is held by another worker", execution=walking.surroundings.execution)
+            self._drop(walking.key)
+        elif answer.refusal == ErrorReason.ERROR_REASON_BUSY and report.HasField("release"):
+            # Something came in while it was being parked; the events of the report were not committed.
+            report.ClearField("release")
+            walking.again = (report, wave)
+            self._changed[walking.key] = walking
+        else:
+            log.error(
+                "a report was refused", execution=walking.surroundings.execution, message=answer.message
+            )
+            self._condemned.append(
+                condemnation(
+                    walking.key, walking.token, walking.number + 1, answer.message, self._clock.now()
+                )
+            )
+            self._drop(walking.key)
+
+    # --- timers and the end -----------------------------------------------------------------------
+
+    def _note_timer(self, walking: Walking) -> None:
+        timer = walking.walk.next_timer
+        if timer is not None and timer != walking.timer:
+            heapq.heappush(self._timers, (timer, walking.key))
+        walking.timer = timer
+
+    def _set_timer(self, now: int) -> None:
+        """Arms one timer for the earliest wait; entries that no longer hold are passed over."""
+        while self._timers:
+            due, key = self._timers[0]
+            walking = self._walkings.get(key)
+            if walking is not None and walking.timer == due:
+                break
+            heapq.heappop(self._timers)
+        earliest = self._timers[0][0] if self._timers else None
+        if earliest == self._armed:
+            return
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        self._armed = earliest
+        if earliest is not None:
+            delay = max(0.001, (earliest - now) / 1_000_000)
+            self._timer = asyncio.get_running_loop().call_later(delay, self._timers_due)
+
+    def _timers_due(self) -> None:
+        now = self._clock.now()
+        self._timer = None
+        self._armed = None
+        while self._timers and self._timers[0][0] <= now:
+            _, key = heapq.heappop(self._timers)
+            walking = self._walkings.get(key)
+            if walking is not None and walking.timer is not None and walking.timer <= now:
+                walking.timer = None
+                walking.walk.timer(now)
+                self._changed[key] = walking
+        # Loops count in milliseconds and ring early by less than one: what is not due yet is armed again.
+        self._set_timer(now)
+        if self._changed:
+            self._wake()
+
+    async def drain(self, grace: float) -> None:
+        """Takes nothing new, lets what runs end for `grace` seconds, and gives the rest back.
+
+        What still runs then is stopped; whoever takes the execution next finds it lost, which counts
+        against the infrastructure's budget and not against the task's.
+        """
+        self._draining = True
+        if self._walkings:
+            self._send(WorkRequest(capacity=Capacity(executions=0)))
+            self._changed.update(self._walkings)
+            self._wake()
+            try:
+                async with asyncio.timeout(grace):
+                    await self._drained.wait()
+            except TimeoutError:
+                log.warning("what still runs is stopped", attempts=len(self._outstanding))
+        await self._launcher.stop(0)
+        for handle in (self._timer, self._renewer):
+            if handle is not None:
+                handle.cancel()

@@ -1,0 +1,1 @@
+"""Rules both planes must agree on: pure functions over messages."""

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+from volery import errors
+from volery._engine import Engine, EngineSettings
+from volery._idl.voleryidl.data import v1 as data
+from volery._idl.voleryidl.project import v1 as project
+from volery.client import Client
+from volery.executions import ExecutionPhase
+from volery.remote import Remote
+
+
+@pytest.fixture
+def own_engine(tmp_path: Path) -> Iterator[Engine]:
+    """An engine that a test may kill."""
+    with Engine(tmp_path / "state", EngineSettings(synchronous="off", slots=1)) as engine:
+        yield engine
+
+
+def test_nobody_at_the_address_is_told_soon_and_plainly(tmp_path: Path) -> None:
+    with (
+        Remote(f"unix://{tmp_path}/nothing.sock") as remote,
+        pytest.raises(errors.UnavailableError, match="nothing listens there"),
+    ):
+        remote.server_version()
+
+
+def test_a_server_that_does_not_speak_our_protocol_is_unavailable() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))
+    port = listener.getsockname()[1]
+
+    def hang_up() -> None:
+        while True:
+            connection, _ = listener.accept()
+            with connection:
+                if connection.recv(64) == b"enough":
+                    return
+
+    speaker = threading.Thread(target=hang_up)
+    speaker.start()
+    with (
+        Remote(f"127.0.0.1:{port}") as remote,
+        pytest.raises(errors.UnavailableError),
+    ):
+        remote.server_version()
+    with socket.create_connection(("127.0.0.1", port)) as last:
+        last.sendall(b"enough")
+    speaker.join()
+    listener.close()
+
+
+async def test_a_call_has_a_deadline() -> None:
+    listener = socket.create_server(("127.0.0.1", 0))  # accepts, and never answers
+    async with Client(f"127.0.0.1:{listener.getsockname()[1]}", timeout=0.1) as client:
+        with pytest.raises(errors.DeadlineError):
+            await client.get_server_info(project.GetServerInfoRequest())
+    listener.close()
+
+
+@pytest.mark.timeout(120)
+def test_a_watch_and_a_wait_survive_the_death_of_the_control_plane(
+    own_engine: Engine, flow: ModuleType, fifo: Path
+) -> None:
+    with Remote(own_engine.server) as remote:
+        remote.register(flow.waits)
+        run = remote.launch(flow.waits, {"fifo": str(fifo)})
+        phases = []
+        killed = False
+        for change in run.watch():
+            phases.append(change.execution.phase)
+            if not killed and any(node.phase == "RUNNING" for node in change.nodes):
+                os.kill(own_engine.pids()["controlplane"], signal.SIGKILL)
+                killed = True
+                threading.Thread(target=fifo.write_text, args=("survived",)).start()
+        assert killed
+        assert phases[-1] is ExecutionPhase.SUCCEEDED
+        assert run.wait(30).outputs == "survived"
+
+
+async def test_many_calls_share_one_connection(engine: Engine) -> None:
+    async with Client(engine.server) as client:
+        asked = [client.get_server_info(project.GetServerInfoRequest()) for _ in range(50)]
+        assert len({answer.installation_id for answer in await asyncio.gather(*asked)}) == 1
+
+
+async def test_bytes_are_uploaded_once_and_read_back(engine: Engine) -> None:
+    content = os.urandom(3 * 2**20)
+    async with Client(engine.server) as client:
+        first = await client.upload_blob(content, project="demo", domain="development")
+        again = await client.upload_blob(content, project="demo", domain="development")
+        assert (first.existed, again.existed, first.uri == again.uri) == (False, True, True)
+        assert await client.download_blob(data.DownloadBlobRequest(uri=first.uri)) == content
+
+
+def test_every_complaint_about_a_large_package_arrives(remote: Remote, flow: ModuleType) -> None:
+    from volery._compile.translate import translate
+    from volery._idl.voleryidl.registry import v1 as registry
+
+    package = translate([flow.size], project="demo", domain="development", version="v1")
+    wrong = [type(package.tasks[0]).parse(bytes(package.tasks[0])) for _ in range(60)]
+    for index, task in enumerate(wrong):
+        assert task.id is not None
+        task.id.name = f"not a name {index} " + "x" * 150
+    with pytest.raises(errors.CompilationError) as refused:
+        remote._loop.call(remote.client.register(registry.RegisterRequest(tasks=wrong)))
+    assert len(refused.value.violations) >= 60
+
+
+def test_a_remote_can_be_used_again_after_it_was_closed(engine: Engine) -> None:
+    remote = Remote(engine.server)
+    version = remote.server_version()
+    remote.close()
+    assert remote.server_version() == version
+    remote.close()
+
+
+def test_a_forked_process_makes_a_connection_of_its_own(remote: Remote) -> None:
+    version = remote.server_version()
+    read_end, write_end = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(write_end, remote.server_version().encode())
+        os._exit(0)
+    os.close(write_end)
+    with os.fdopen(read_end) as stream:
+        assert stream.read() == version
+    os.waitpid(child, 0)

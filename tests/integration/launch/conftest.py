@@ -1,0 +1,83 @@
+"""Launchers for the conformance suite, each with a harness that must find nothing left when it is stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import zipfile
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from integration.launch.harness import Harness
+from volery_dataplane.launch.process import ProcessLauncher
+from volery_dataplane.launch.settings import ProcessSettings
+
+HERE = Path(__file__).parent
+FLOWS = HERE / "flows"
+MakeHarness = Callable[..., AbstractAsyncContextManager[Harness]]
+
+
+async def local_bundle(sha256: str) -> Path:
+    """The folder of the flows, as bundles that are folders come."""
+    return FLOWS
+
+
+def process_settings(directory: Path, **changes: Any) -> ProcessSettings:
+    base = {**os.environ, "PYTHONPATH": str(HERE / "runtime"), "PLEASE_KEEP": "kept"}
+    values: dict[str, Any] = {
+        "directory": directory,
+        "slots": 2,
+        "runtime": "integer_runtime",
+        "base_environment": base,
+        "kill_grace": 0.5,
+        **changes,
+    }
+    return ProcessSettings(**values)
+
+
+@pytest.fixture(scope="session")
+def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("bundle") / "flows.zip"
+    with zipfile.ZipFile(path, "w") as bundle:
+        for source in FLOWS.glob("*.py"):
+            bundle.write(source, source.name)
+    return path
+
+
+@pytest.fixture
+def processes(tmp_path: Path, archive: Path) -> MakeHarness:
+    """Harnesses of process launchers; keywords are settings."""
+
+    async def fetch(sha256: str) -> Path:
+        if sha256 == "00" * 32:
+            raise LookupError("nobody has this bundle")
+        return archive
+
+    @asynccontextmanager
+    async def make(**changes: Any) -> AsyncIterator[Harness]:
+        settings = process_settings(tmp_path / "launcher", **changes)
+        harness = Harness(lambda events: ProcessLauncher(settings, events, fetch))
+        await harness.launcher.start()
+        try:
+            yield harness
+        finally:
+            await harness.launcher.stop(0)
+        for file in harness.files:
+            file.unlink()  # it was handed over, so it is still there
+        assert asyncio.all_tasks() == {asyncio.current_task()}
+        assert harness.children() == []
+        files = [path for path in settings.directory.rglob("*") if not path.is_dir()]
+        left = [path for path in files if "bundles" not in path.parts]
+        assert left == []
+
+    return make
+
+
+@pytest.fixture(params=["process"])
+def make_harness(request: pytest.FixtureRequest) -> MakeHarness:
+    """Every launcher there is, behind the same harness; keywords are settings all of them know."""
+    makers: dict[str, MakeHarness] = {"process": request.getfixturevalue("processes")}
+    return makers[request.param]

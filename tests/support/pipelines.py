@@ -1,0 +1,68 @@
+"""Tasks that test executions run; imported by name in task processes."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+import time
+
+from volery import current_context, task
+
+
+@task
+def add_one(x: int) -> int:
+    return x + 1
+
+
+@task
+def slow_add_one(x: int) -> int:
+    time.sleep(0.02)
+    return x + 1
+
+
+@task
+def flaky_add_one(x: int) -> int:
+    if current_context().attempt == 1:
+        raise ValueError("the first attempt fails")
+    return x + 1
+
+
+@task
+def total(xs: list[int]) -> int:
+    return sum(xs)
+
+
+@task
+def numbers(n: int) -> list[int]:
+    return list(range(n))
+
+
+@task
+def crash(x: int) -> int:
+    os._exit(3)
+
+
+@task
+def segfault(x: int) -> int:
+    ctypes.string_at(0)
+    return x
+
+
+@task
+def loud(x: int) -> int:
+    sys.stdout.write("x" * x)
+    return x
+
+
+@task
+def hang(x: int) -> int:
+    while True:
+        time.sleep(3600)
+
+
+@task
+def talkative(x: int) -> int:
+    print(f"hello from {x}")
+    print("a warning", file=sys.stderr)
+    return x

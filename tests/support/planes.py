@@ -1,0 +1,172 @@
+"""Both planes as real processes, to be started, killed and started again."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import uuid
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import grpc
+import psutil
+from voleryidl.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
+from voleryidl.project.v1.project_service_pb2_grpc import ProjectServiceStub
+from voleryidl.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+
+SUPPORT = Path(__file__).resolve().parent
+MARK = "VOLERY_TEST_RUN"
+
+
+@dataclass
+class Planes:
+    """A control plane and a worker on a Unix socket; `directory` holds all they keep."""
+
+    directory: Path
+    database: str = ""
+    slots: int = 2
+    lease_seconds: float = 5.0
+    synchronous: str = "full"
+    run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    control_plane: subprocess.Popen[bytes] | None = None
+    worker: subprocess.Popen[bytes] | None = None
+    _ready: dict[int, int] = field(default_factory=dict)  # by process: what it says when it serves
+
+    def __post_init__(self) -> None:
+        self.directory.mkdir(parents=True, exist_ok=True)
+        if not self.database:
+            self.database = f"sqlite:///{self.directory / 'volery.db'}"
+
+    @property
+    def target(self) -> str:
+        return f"unix://{self.directory / 'volery.sock'}"
+
+    @property
+    def storage(self) -> Path:
+        return self.directory / "storage"
+
+    def start_control_plane(self) -> None:
+        self.control_plane = self._start(
+            "control-plane",
+            *("-m", "volery_controlplane", "serve", "--database", self.database, "--listen", self.target),
+            *("--storage", str(self.storage), "--migrate", "--synchronous", self.synchronous),
+            *("--lease-seconds", str(self.lease_seconds)),
+        )
+
+    def start_worker(self) -> None:
+        self.worker = self._start(
+            "worker",
+            *("-m", "volery_dataplane", "run", "--server", self.target, "--worker-id", "embedded"),
+            *("--state", str(self.directory / "worker"), "--slots", str(self.slots)),
+        )
+
+    def start(self) -> None:
+        self.start_control_plane()
+        self.start_worker()
+
+    def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        environment = dict(os.environ)
+        environment[MARK] = self.run_id
+        # What pytest puts on its own path; task processes import the test pipelines by it.
+        environment["PYTHONPATH"] = os.pathsep.join(
+            filter(None, [os.environ.get("PYTHONPATH"), str(SUPPORT.parent)])
+        )
+        reading, writing = os.pipe()
+        with (self.directory / f"{name}.log").open("ab") as log:
+            process = subprocess.Popen(
+                [sys.executable, *arguments, "--ready-fd", str(writing)],
+                env=environment,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+                pass_fds=[writing],
+            )
+        os.close(writing)
+        self._ready[process.pid] = reading
+        return process
+
+    def wait_until_ready(self) -> None:
+        """Waits until the processes that were started last serve, or have ended."""
+        for process in (self.control_plane, self.worker):
+            fd = self._ready.pop(process.pid, None) if process is not None else None
+            if fd is not None:
+                with os.fdopen(fd) as stream:
+                    stream.read()
+
+    def kill(self, *names: str) -> None:
+        """kill -9, all at the same moment, then waits until they are gone."""
+        victims = [getattr(self, name) for name in names]
+        for victim in victims:
+            assert victim is not None
+            victim.send_signal(signal.SIGKILL)
+        for victim in victims:
+            victim.wait()
+            if victim.pid in self._ready:
+                os.close(self._ready.pop(victim.pid))
+
+    def stop(self) -> None:
+        """SIGTERM to the worker, then to the control plane; both must end by themselves."""
+        for process in (self.worker, self.control_plane):
+            if process is not None and process.poll() is None:
+                process.terminate()
+                try:
+                    process.wait(timeout=30)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                    process.wait()
+                    raise
+        for fd in self._ready.values():
+            os.close(fd)
+        self._ready.clear()
+
+    def channel(self) -> grpc.Channel:
+        return grpc.insecure_channel(
+            self.target,
+            options=[("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)],
+        )
+
+    def leftovers(self) -> list[psutil.Process]:
+        """Processes of this run other than the two planes, waited for until they are gone."""
+        mine = {process.pid for process in (self.worker, self.control_plane) if process is not None}
+        found = [process for process in marked(self.run_id) if process.pid not in mine]
+        _, alive = psutil.wait_procs(found, timeout=10)
+        return alive
+
+    def logs(self) -> str:
+        return "\n".join(
+            f"== {path.name}\n{path.read_text(errors='replace')[-6000:]}"
+            for path in sorted(self.directory.glob("*.log"))
+        )
+
+
+def marked(run_id: str) -> list[psutil.Process]:
+    """All processes that carry a run's mark in their environment."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == run_id:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
+
+
+@dataclass(frozen=True)
+class Stubs:
+    """The public services of a server."""
+
+    channel: grpc.Channel
+
+    @property
+    def registry(self) -> RegistryServiceStub:
+        return RegistryServiceStub(self.channel)
+
+    @property
+    def executions(self) -> ExecutionServiceStub:
+        return ExecutionServiceStub(self.channel)
+
+    @property
+    def projects(self) -> ProjectServiceStub:
+        return ProjectServiceStub(self.channel)
