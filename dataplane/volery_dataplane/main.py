@@ -104,9 +104,8 @@ async def run(settings: Settings) -> None:
     log.info("worker runs", worker=settings.worker_id, server=settings.server, slots=settings.slots)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
-    if serving.done():
-        serving.result()  # ends only by a defect; let it be seen
-    await worker.drain(settings.drain_grace)
+    is_broken = serving.done()  # it ends only by a defect
+    await worker.drain(0 if is_broken else settings.drain_grace)
     await logs.settle()
     for task in (serving, announcing, stopping):
         task.cancel()
@@ -114,6 +113,8 @@ async def run(settings: Settings) -> None:
     await taking.close()
     await control_plane.close()
     shutil.rmtree(scratch, ignore_errors=True)
+    if is_broken:
+        serving.result()  # let it be seen
 
 
 async def announce(settings: Settings, connected: asyncio.Event) -> None:

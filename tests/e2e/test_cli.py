@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -158,18 +159,18 @@ def fifo(tmp_path: Path) -> Path:
 
 def test_a_run_prints_its_outputs_to_standard_output_and_the_rest_elsewhere(cli: Cli) -> None:
     done = cli("run", "flow.py:search", "--name", "terns", "--depths", "[2, 5]")
-    assert (done.code, done.out) == (0, "Model(depth=2, score=2.5)\n")
+    assert (done.code, done.out) == (0, "depth: 2\nscore: 2.5\n")
     assert "succeeded" in done.err
     assert "2/2" in done.err
 
 
 def test_a_file_with_one_workflow_needs_no_name(cli: Cli) -> None:
-    assert cli("run", "flow.py", "--name", "terns").out == "Model(depth=2, score=2.5)\n"
+    assert cli("run", "flow.py", "--name", "terns").out == "depth: 2\nscore: 2.5\n"
 
 
 def test_a_task_and_a_launch_plan_can_be_run(cli: Cli) -> None:
     assert cli("run", "flow.py:size", "--name", "abc").out == "3\n"
-    assert cli("run", "flow.py:nightly").out == "Model(depth=4, score=2.0)\n"
+    assert cli("run", "flow.py:nightly").out == "depth: 4\nscore: 2.0\n"
 
 
 def test_a_run_is_a_document_for_programs(cli: Cli) -> None:
@@ -182,7 +183,7 @@ def test_a_run_is_a_document_for_programs(cli: Cli) -> None:
 
 def test_inputs_are_read_from_a_file(cli: Cli) -> None:
     (cli.place / "inputs.json").write_text('{"name": "abcd", "depths": [1]}')
-    assert cli("run", "--inputs", "inputs.json", "flow.py:search").out == "Model(depth=1, score=4.0)\n"
+    assert cli("run", "--inputs", "inputs.json", "flow.py:search").out == "depth: 1\nscore: 4.0\n"
     over = cli("run", "--inputs", "inputs.json", "flow.py:search", "--depths", "[2]")
     assert over.code == 2
 
@@ -259,10 +260,13 @@ def test_a_package_is_registered_launched_and_found(cli: Cli) -> None:
     launched = cli("launch", "nightly", "--name", "terns", "-o", "json").document
     watched = cli("watch", launched["name"])
     assert watched.code == 0
-    assert "'score': 1.25" in watched.out
+    assert watched.out == "depth: 4\nscore: 1.25\n"
     found = cli("get", "execution", launched["name"], "-o", "json").document
     assert found["outputs"]["o0"] == {"depth": 4, "score": 1.25}
     assert found["inputs"] == {"name": "terns", "depths": [4]}
+    assert list(found["inputs"]) == ["name", "depths"]
+    shown = cli("get", "execution", launched["name"]).out
+    assert "inputs\n  name: terns\n  depths: [4]\n\noutputs\n  depth: 4\n  score: 1.25\n" in shown
     assert [node["path"] for node in found["nodes"]] == ["n0", "n1", "n1/0", "n2"]
 
     listed = cli("list", "launch-plans", "-o", "json").document
@@ -284,7 +288,7 @@ def test_a_version_is_rolled_back_with_one_command(cli: Cli) -> None:
 
 def test_what_tasks_wrote_is_shown_with_its_node(cli: Cli) -> None:
     name = cli("run", "flow.py:search", "-o", "json").document["name"]
-    assert cli("logs", name).out == "n0 | counting penguins\n"
+    assert cli("logs", name).out == "size (n0) | counting penguins\n"
     assert cli("logs", name, "n0").out == "counting penguins\n"
     assert cli("logs", name, "--stream", "stderr").out == ""
 
@@ -293,6 +297,7 @@ def test_a_node_is_shown_with_its_attempts(cli: Cli) -> None:
     name = "failing-node"
     cli("run", "--name", name, "flow.py:search", "--depths", "[13]")
     shown = cli("get", "node", name, "n1/0")
+    assert "fit[0] (n1/0)" in shown.out
     assert "attempt 1: failed" in shown.out
     assert "unlucky depth" in shown.out
     listed = cli("list", "executions", "--filter", f'name = "{name}"', "-o", "json").document
@@ -365,6 +370,42 @@ def test_a_server_refuses_what_its_own_command_refuses(cli: Cli) -> None:
     done = cli("server", "--no-such-option")
     assert done.code == 2
     assert "volery-controlplane" in done.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["flow.py:search", "--server", "x"], "goes before the target"),
+        (["--label", "team", "flow.py:search"], "KEY=VALUE"),
+        (["--inputs", "nothing.json", "flow.py:search"], "nothing.json"),
+        (["nothing.py:search"], "no file nothing.py"),
+    ],
+)
+def test_wrong_usage_is_told_before_an_engine_starts(tmp_path: Path, arguments: list[str], told: str) -> None:
+    (tmp_path / "flow.py").write_text(FLOW)
+    cli = Cli(tmp_path, tmp_path / ".volery")
+    assert told in cli("run", *arguments).err
+    assert not cli.home.exists()
+
+
+def test_a_terminal_says_what_is_awaited_and_takes_it_away_again(cli: Cli) -> None:
+    ours, its = os.openpty()
+    command = [sys.executable, "-m", "volery_cli.main", "run", "flow.py:nightly"]
+    with subprocess.Popen(
+        command, cwd=cli.place, env=cli.environment, stdout=subprocess.PIPE, stderr=its, text=True
+    ) as process:
+        os.close(its)
+        told = b""
+        with suppress(OSError):  # how the end of a terminal is told
+            while piece := os.read(ours, 4096):
+                told += piece
+        assert process.stdout is not None
+        assert process.stdout.read() == "depth: 4\nscore: 2.0\n"
+    os.close(ours)
+    first, _, rest = told.partition(b"loading flow.py")
+    assert first.endswith(b"\x1b[2m")
+    assert b"\r\x1b[K" in rest
+    assert b"loading" not in rest
 
 
 @pytest.mark.timeout(150)

@@ -178,6 +178,7 @@ def test_a_cached_result_is_used_again_and_tells_where_it_came_from(cluster: Clu
     node = cluster.nodes(second.execution.id)["n0"]
     assert node.cache_status == CacheStatus.CACHE_STATUS_HIT
     assert node.cache_source.execution_id.name == first.execution.id.name
+    assert node.target_name == "add_one"
     assert node.phase == NodePhase.NODE_PHASE_SUCCEEDED
 
 

@@ -66,7 +66,7 @@ class HandWorker:
     """Holds the stream and counts the reports."""
 
     def __init__(self, call: Any) -> None:
-        self._call = call
+        self.call = self._call = call
         self._batches = 0
         self._reports: dict[int, int] = {}
 

@@ -62,6 +62,13 @@ def hang(x: int) -> int:
 
 
 @task
+def hang_and_tell(x: int) -> int:
+    print(os.getpid(), flush=True)
+    while True:
+        time.sleep(3600)
+
+
+@task
 def talkative(x: int) -> int:
     print(f"hello from {x}")
     print("a warning", file=sys.stderr)

@@ -32,6 +32,7 @@ class Planes:
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     control_plane: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
+    others: list[subprocess.Popen[bytes]] = field(default_factory=list)  # further workers
     _ready: dict[int, int] = field(default_factory=dict)  # by process: what it says when it serves
 
     def __post_init__(self) -> None:
@@ -56,10 +57,18 @@ class Planes:
         )
 
     def start_worker(self) -> None:
-        self.worker = self._start(
-            "worker",
-            *("-m", "volery_dataplane", "run", "--server", self.target, "--worker-id", "embedded"),
-            *("--state", str(self.directory / "worker"), "--slots", str(self.slots)),
+        self.worker = self._start_worker("worker", "embedded")
+
+    def start_another_worker(self, worker_id: str) -> subprocess.Popen[bytes]:
+        """A worker of another name, with a state of its own."""
+        self.others.append(self._start_worker(f"worker-{worker_id}", worker_id))
+        return self.others[-1]
+
+    def _start_worker(self, name: str, worker_id: str) -> subprocess.Popen[bytes]:
+        return self._start(
+            name,
+            *("-m", "volery_dataplane", "run", "--server", self.target, "--worker-id", worker_id),
+            *("--state", str(self.directory / name), "--slots", str(self.slots)),
         )
 
     def start(self) -> None:
@@ -89,7 +98,7 @@ class Planes:
 
     def wait_until_ready(self) -> None:
         """Waits until the processes that were started last serve, or have ended."""
-        for process in (self.control_plane, self.worker):
+        for process in (self.control_plane, self.worker, *self.others):
             fd = self._ready.pop(process.pid, None) if process is not None else None
             if fd is not None:
                 with os.fdopen(fd) as stream:
@@ -108,7 +117,7 @@ class Planes:
 
     def stop(self) -> None:
         """SIGTERM to the worker, then to the control plane; both must end by themselves."""
-        for process in (self.worker, self.control_plane):
+        for process in (*self.others, self.worker, self.control_plane):
             if process is not None and process.poll() is None:
                 process.terminate()
                 try:
@@ -129,7 +138,8 @@ class Planes:
 
     def leftovers(self) -> list[psutil.Process]:
         """Processes of this run other than the two planes, waited for until they are gone."""
-        mine = {process.pid for process in (self.worker, self.control_plane) if process is not None}
+        planes = (self.worker, self.control_plane, *self.others)
+        mine = {process.pid for process in planes if process is not None}
         found = [process for process in marked(self.run_id) if process.pid not in mine]
         _, alive = psutil.wait_procs(found, timeout=10)
         return alive

@@ -17,7 +17,9 @@ import sys
 import traceback
 from collections.abc import Iterator
 from enum import IntEnum
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
+
+import click
 
 if TYPE_CHECKING:
     from volery.errors import RpcError, VoleryError
@@ -36,6 +38,22 @@ class Exit(IntEnum):
     ABORTED = 6
     DEFECT = 70
     INTERRUPTED = 130
+
+
+class UnloadableError(click.ClickException):
+    """The user's module broke while it was imported: told as theirs, with their stack."""
+
+    exit_code = Exit.REFUSED
+
+    def __init__(self, place: str, error: Exception) -> None:
+        super().__init__(f"{place} cannot be imported")
+        self.error = error
+
+    def show(self, file: IO[Any] | None = None) -> None:
+        """Print what broke, and where."""
+        click.secho(self.message, fg="red", bold=True, err=True, file=file)
+        for line in user_traceback(self.error):
+            click.echo(line, err=True, file=file)
 
 
 def of_phase(phase: ExecutionPhase) -> Exit:

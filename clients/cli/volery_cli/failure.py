@@ -10,6 +10,7 @@ import click
 from volery.executions import Execution, ExecutionPhase, Failure, Node
 
 from volery_cli.output import span
+from volery_cli.tree import label_of
 
 if TYPE_CHECKING:
     from volery.run import Run
@@ -63,8 +64,8 @@ def place_of(path: str, nodes: dict[str, Node]) -> str:
     """A node as people know it: its name, for an item that of its map and its index, and its path."""
     above, _, index = path.rpartition("/")
     if index.isdigit() and above in nodes:
-        return f"{nodes[above].name}[{index}] ({path})"
-    name = nodes[path].name if path in nodes else path
+        return f"{label_of(nodes[above])}[{index}] ({path})"
+    name = label_of(nodes[path]) if path in nodes and not index.isdigit() else path
     return f"{name} ({path})" if name != path else path
 
 

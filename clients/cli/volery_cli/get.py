@@ -12,6 +12,7 @@ from volery_cli.settings import Place, output_option, place_options
 if TYPE_CHECKING:
     from volery.entities import EntityFacts
     from volery.executions import Attempt, Node
+    from volery.remote import Remote
     from volery.run import Run
 
 
@@ -46,14 +47,15 @@ def node(name: str, path: str, place: Place, output: str) -> int:
     with place.connected() as remote:
         run = remote.execution(name)
         found, attempts = run.node(path)
+        above = run.node(found.parent_path)[0] if found.is_item and output == "text" else None
         has_outputs = found.phase in (NodePhase.SUCCEEDED, NodePhase.RECOVERED)
-        outputs = run.node_outputs(path) if has_outputs else None
+        outputs = _node_outputs(remote, run, found) if has_outputs else None
     if output != "text":
         from volery_cli.output import show
 
         show({"node": found, "attempts": attempts, "outputs": outputs}, output)
         return Exit.OK
-    _node_text(found, attempts, outputs)
+    _node_text(found, attempts, outputs, above)
     return Exit.OK
 
 
@@ -84,12 +86,12 @@ _entity_command("launch-plan", "launch_plan", "launch plan")
 
 def _execution_document(run: Run, output: str) -> int:
     from volery_cli.output import jsonable, show
-    from volery_cli.result import document
+    from volery_cli.result import document, plain_inputs, plain_outputs
 
     found = document(run.refresh())
-    found["inputs"] = jsonable(run.inputs)
+    found["inputs"] = jsonable(plain_inputs(run))
     if run.phase.value == "SUCCEEDED":
-        found["outputs"] = jsonable(run.outputs_by_name)
+        found["outputs"] = jsonable(plain_outputs(run))
     found["nodes"] = jsonable(list(run.nodes()))
     show(found, output)
     return Exit.OK
@@ -99,7 +101,7 @@ def _execution_text(run: Run) -> None:
     from volery_cli.failure import failure_lines
     from volery_cli.live import print_tree
     from volery_cli.output import facts, moment, span
-    from volery_cli.result import nodes_of_interest, show_outputs
+    from volery_cli.result import nodes_of_interest, output_lines, plain_inputs
 
     found = run.execution
     nodes = nodes_of_interest(run)
@@ -125,21 +127,37 @@ def _execution_text(run: Run) -> None:
             ("warnings", "\n".join(found.warnings)),
         ]
     )
-    _values("inputs", run.inputs)
+    _section("inputs", _lines(plain_inputs(run)))
     if found.phase.value == "SUCCEEDED":
-        click.echo()
-        click.secho("outputs", bold=True)
-        show_outputs(run)
+        _section("outputs", output_lines(run))
 
 
-def _node_text(found: Node, attempts: list[Attempt], outputs: dict[str, Any] | None) -> None:
-    from volery_cli.failure import headline, trace_lines
+def _node_outputs(remote: Remote, run: Run, node: Node) -> dict[str, Any]:
+    """A node's outputs, in the order of its task's interface where that is as old as the execution's."""
+    from volery.errors import NotFoundError
+
+    from volery_cli.shown import in_order
+
+    outputs = run.node_outputs(node.path)
+    if node.kind != "TASK" or not node.target_name:
+        return outputs
+    try:
+        task = remote.entity(node.target_name, version=run.execution.target.version, kind="task")
+    except NotFoundError:
+        return outputs
+    return in_order(outputs, task.interface.outputs)
+
+
+def _node_text(
+    found: Node, attempts: list[Attempt], outputs: dict[str, Any] | None, above: Node | None
+) -> None:
+    from volery_cli.failure import headline, place_of, trace_lines
     from volery_cli.output import facts, moment, now, span
     from volery_cli.tree import waiting_words
 
     facts(
         [
-            ("node", f"{found.name} ({found.path})" if found.name != found.path else found.path),
+            ("node", place_of(found.path, {each.path: each for each in (found, above) if each is not None})),
             ("kind", found.kind.lower().replace("_", " ")),
             ("runs", found.target_name),
             ("phase", found.phase.value.lower().replace("_", " ")),
@@ -171,7 +189,7 @@ def _node_text(found: Node, attempts: list[Attempt], outputs: dict[str, Any] | N
         if attempt.retry_decision:
             click.echo(f"  {attempt.retry_decision}")
     if outputs is not None:
-        _values("outputs", outputs)
+        _section("outputs", _lines(outputs))
 
 
 def _entity_document(facts: EntityFacts) -> dict[str, Any]:
@@ -227,13 +245,15 @@ def _entity_text(found: EntityFacts) -> None:
         table(("node", "runs"), found.nodes, empty="")
 
 
-def _values(title: str, values: dict[str, Any]) -> None:
-    from volery_cli.output import value_text
+def _lines(values: dict[str, Any]) -> list[str]:
+    from volery_cli.shown import named_lines
 
-    if not values:
-        return
-    click.echo()
-    click.secho(title, bold=True)
-    for name, value in values.items():
-        text = value_text(value)
-        click.echo(f"  {name}: {text}" if "\n" not in text else f"  {name}:\n{text}")
+    return [line for name, value in values.items() for line in named_lines(name, value)]
+
+
+def _section(title: str, lines: list[str]) -> None:
+    if lines:
+        click.echo()
+        click.secho(title, bold=True)
+    for line in lines:
+        click.echo(f"  {line}".rstrip())

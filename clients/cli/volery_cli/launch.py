@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from volery_cli.exits import Exit
-from volery_cli.settings import Place, output_option, place_options
+from volery_cli.settings import Count, Place, output_option, place_options
 
 KIND_NAMES = ("launch-plan", "workflow", "task")
 
@@ -33,9 +33,7 @@ KIND_NAMES = ("launch-plan", "workflow", "task")
 @click.option(
     "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable for its tasks."
 )
-@click.option(
-    "--max-parallelism", type=click.IntRange(0), default=0, help="Attempts at a time; 0 for no limit."
-)
+@click.option("--max-parallelism", type=Count(0), default=0, help="Attempts at a time; 0 for no limit.")
 @click.option("--overwrite-cache", is_flag=True, help="Run cached tasks again and replace their results.")
 @click.option("--watch", "-w", "following", is_flag=True, help="Follow it to its end.")
 @place_options

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from volery_cli.exits import Exit
-from volery_cli.settings import Place, output_option, place_options
+from volery_cli.settings import Count, Place, output_option, place_options
 
 if TYPE_CHECKING:
     from volery.entities import EntityLine
@@ -31,7 +31,7 @@ def page_options(default: int) -> Callable[[Callable[..., int]], Callable[..., i
             click.option(
                 "--order", "order_by", default="", metavar="FIELD [desc]", help="Order, e.g. 'name desc'."
             ),
-            click.option("-n", "--limit", type=click.IntRange(1), default=default, help="At most this many."),
+            click.option("-n", "--limit", type=Count(1), default=default, help="At most this many."),
             click.option("--filter", "filter_", default="", metavar="TEXT", help="Which ones."),
         ):
             function = option(function)
@@ -111,7 +111,7 @@ _entities_command("launch-plans", "launch_plan", "launch plans")
 
 
 @listing.command("projects", epilog=FILTER_HELP + "Fields: state, labels.KEY, project_id")
-@click.option("-n", "--limit", type=click.IntRange(1), default=100, help="At most this many.")
+@click.option("-n", "--limit", type=Count(1), default=100, help="At most this many.")
 @click.option("--filter", "filter_", default="", metavar="TEXT", help="Which ones.")
 @place_options
 @output_option
@@ -130,7 +130,7 @@ def projects(filter_: str, limit: int, place: Place, output: str) -> int:
 
 @listing.command("activations")
 @click.argument("name")
-@click.option("-n", "--limit", type=click.IntRange(1), default=20, help="At most this many.")
+@click.option("-n", "--limit", type=Count(1), default=20, help="At most this many.")
 @place_options
 @output_option
 def activations(name: str, limit: int, place: Place, output: str) -> int:

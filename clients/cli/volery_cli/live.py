@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 import click
 from volery.executions import Execution, Node, NodePhase
 
-from volery_cli.output import now, span
-from volery_cli.tree import GLYPHS, PLAIN_GLYPHS, Line, Tree, fitting, waiting_words
+from volery_cli.output import now, span, speaks_unicode
+from volery_cli.tree import GLYPHS, PLAIN_GLYPHS, Line, Tree, fitting, label_of, waiting_words
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -74,16 +74,6 @@ def styled(line: Line) -> str:
     return "".join(_styled(text, style) for text, style in line.pieces)
 
 
-def speaks_unicode(stream: object) -> bool:
-    """Whether a stream can carry the tree's characters."""
-    encoding = getattr(stream, "encoding", None) or "ascii"
-    try:
-        "└─✔━●".encode(encoding)
-    except (LookupError, UnicodeEncodeError):
-        return False
-    return True
-
-
 class Narrator:
     """Says what happened since the last change, line by line."""
 
@@ -91,6 +81,7 @@ class Narrator:
         self._phase = ""
         self._begin = execution.create_time
         self._known: dict[str, tuple[str, int]] = {}
+        self._labels: dict[str, str] = {}
         self._tenths: dict[str, int] = {}
         self._glyphs = (
             {phase: glyph for phase, (glyph, _) in GLYPHS.items()}
@@ -110,6 +101,7 @@ class Narrator:
 
     def _node(self, node: Node) -> Iterator[str]:
         standing = (node.phase.value, node.attempt)
+        self._labels.setdefault(node.path, label_of(node))
         before = self._known.get(node.path)
         if before == standing:
             if node.kind == "MAP" and node.counts is not None:
@@ -118,7 +110,8 @@ class Narrator:
         if node.is_item and not _is_notable(node):
             return
         self._known[node.path] = standing
-        label = f"{node.name} ({node.path})" if node.name != node.path else node.path
+        name = label_of(node, self._labels.get(node.parent_path, ""))
+        label = f"{name} ({node.path})" if name != node.path else node.path
         text = f"{label} {_word(node.phase.value)}"
         if node.phase is NodePhase.WAITING:
             text = f"{label} {waiting_words(node, now())}"
@@ -144,7 +137,7 @@ class Narrator:
         if tenth > self._tenths.get(node.path, 0):
             self._tenths[node.path] = tenth
             failed = f", {counts.failed} failed" if counts.failed else ""
-            yield self._line(node.phase.value, f"{node.name} {counts.ended}/{counts.total}{failed}")
+            yield self._line(node.phase.value, f"{label_of(node)} {counts.ended}/{counts.total}{failed}")
 
     def _line(self, phase: str, text: str) -> str:
         since = (now() - self._begin).total_seconds() if self._begin else 0.0

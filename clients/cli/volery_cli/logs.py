@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from volery_cli.exits import Exit
-from volery_cli.settings import Place, place_options
+from volery_cli.settings import Count, Place, place_options
 
 if TYPE_CHECKING:
-    from volery.executions import LogPiece
+    from volery.executions import LogPiece, Node
+    from volery.run import Run
 
 COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_green", "bright_magenta")
 
@@ -20,7 +22,7 @@ COLOURS = ("cyan", "green", "magenta", "blue", "yellow", "bright_cyan", "bright_
 @click.argument("name")
 @click.argument("path", required=False, default="", metavar="[NODE]")
 @click.option("-f", "--follow", is_flag=True, help="Go on until the execution is over.")
-@click.option("--attempt", type=click.IntRange(1), help="Only this attempt.")
+@click.option("--attempt", type=Count(1), help="Only this attempt.")
 @click.option("--stream", type=click.Choice(["stdout", "stderr", "platform"]), help="Only this stream.")
 @click.option("--raw", is_flag=True, help="Bytes as they were written, without saying which node wrote them.")
 @place_options
@@ -31,20 +33,46 @@ def logs(
 
     Each line says which node wrote it, unless one node was named. What went to standard error goes there.
     """
-    printer = Printer(prefixed=not raw and not path)
     with place.connected(worker=follow) as remote:
-        for piece in remote.execution(name).logs(path, attempt=attempt or 0, follow=follow):
+        run = remote.execution(name)
+        printer = Printer(prefixed=not raw and not path, label=Labels(run).of)
+        for piece in run.logs(path, attempt=attempt or 0, follow=follow):
             if stream is None or piece.stream == stream.upper():
                 printer.take(piece, raw=raw)
-    printer.finish()
+        printer.finish()
     return Exit.OK
+
+
+class Labels:
+    """How nodes are called, asked for when one is met first."""
+
+    def __init__(self, run: Run) -> None:
+        self._run = run
+        self._nodes: dict[str, Node] = {}
+
+    def of(self, path: str) -> str:
+        """A node's name and path; for an item of a map the map's name and its index."""
+        from volery.errors import NotFoundError
+
+        from volery_cli.failure import place_of
+
+        above, _, last = path.rpartition("/")
+        asked = above if last.isdigit() else path
+        try:
+            if asked not in self._nodes:
+                self._nodes[asked] = self._run.node(asked)[0]
+        except NotFoundError:
+            return path
+        return place_of(path, self._nodes)
 
 
 class Printer:
     """Prints pieces line by line; a line is printed when it is whole."""
 
-    def __init__(self, *, prefixed: bool) -> None:
+    def __init__(self, *, prefixed: bool, label: Callable[[str], str] = str) -> None:
         self._prefixed = prefixed
+        self._label = label
+        self._labels: dict[str, str] = {}
         self._parts: dict[tuple[str, int, str], bytes] = {}
         self._colours: dict[str, str] = {}
 
@@ -74,7 +102,9 @@ class Printer:
         if stream == "PLATFORM":
             text = click.style(text, dim=True)
         if self._prefixed:
-            label = f"{path} #{attempt}" if attempt > 1 else path
+            if path not in self._labels:
+                self._labels[path] = self._label(path)
+            label = f"{self._labels[path]} #{attempt}" if attempt > 1 else self._labels[path]
             colour = self._colours.setdefault(path, COLOURS[len(self._colours) % len(COLOURS)])
             text = f"{click.style(label, fg=colour)} {click.style('|', dim=True)} {text}"
         click.echo(text, err=stream == "STDERR")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 
 import click
 
-from volery_cli.exits import Exit, of_error, told, user_traceback
+from volery_cli.exits import Exit, UnloadableError, of_error, told, user_traceback
 
 COMMANDS: Mapping[str, tuple[str, str]] = {
     "run": ("volery_cli.run:run", "Run a task, workflow or launch plan of a file."),
@@ -93,7 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         return end.exit_code
     except click.ClickException as wrong:
         wrong.show()
-        return Exit.USAGE
+        return wrong.exit_code if isinstance(wrong, UnloadableError) else Exit.USAGE
     except (click.Abort, KeyboardInterrupt):
         click.echo("interrupted", err=True)
         return Exit.INTERRUPTED

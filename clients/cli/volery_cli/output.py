@@ -11,6 +11,7 @@ import dataclasses
 import enum
 import json
 import math
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -123,25 +124,49 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def value_text(value: Any) -> str:
-    """A Python value as people want to see it: tables as tables, long things cut."""
-    if type(value).__name__ == "DataFrame" and hasattr(value, "to_string"):
-        rows, columns = value.shape
-        text = value.to_string(max_rows=12, max_cols=10)
-        return f"{rows} rows, {columns} columns\n{text}"
-    text = str(value) if isinstance(value, str | datetime) else repr(value)
-    return text if len(text) <= 2000 else f"{text[:2000]}… ({len(text)} characters)"
+def size_text(size: int) -> str:
+    """A size in bytes as people say it: `812 B`, `2.3 KiB`, `41 MiB`."""
+    amount, unit = float(size), "B"
+    for larger in ("KiB", "MiB", "GiB", "TiB"):
+        if amount < 1023.5:
+            break
+        amount, unit = amount / 1024, larger
+    return f"{amount:.0f} {unit}" if unit == "B" or amount >= 9.95 else f"{amount:.1f} {unit}"
+
+
+def cut(text: str, length: int, *, count: bool = False, unicode: bool | None = None) -> str:
+    """At most so much of a text, with a sign where it was cut, and its length if that is asked for."""
+    if len(text) <= length:
+        return text
+    sign = ellipsis(unicode)
+    return (
+        f"{text[:length]}{sign} ({len(text)} characters)" if count else f"{text[: length - len(sign)]}{sign}"
+    )
+
+
+def ellipsis(unicode: bool | None = None) -> str:
+    """The sign for what is left out, as standard output can carry it."""
+    return "…" if (speaks_unicode(sys.stdout) if unicode is None else unicode) else "..."
+
+
+def speaks_unicode(stream: object) -> bool:
+    """Whether a stream can carry the characters of trees and signs."""
+    encoding = getattr(stream, "encoding", None) or "ascii"
+    try:
+        "└─✔━●…".encode(encoding)
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
 
 
 def _row(cells: Sequence[str], widths: Sequence[int], room: int) -> str:
     padded = [cell.ljust(width) for cell, width in zip(cells, widths, strict=True)]
     line = "  ".join(padded).rstrip()
-    return line if not room or len(line) <= room else f"{line[: room - 1]}…"
+    return cut(line, room) if room else line
 
 
 def _terminal_width() -> int:
     """The terminal's width; 0 where standard output is none."""
     import shutil
-    import sys
 
     return shutil.get_terminal_size().columns if sys.stdout.isatty() else 0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
+from volery.errors import NotFoundError
 from volery.executions import Execution, ExecutionPhase, Node
 
-from volery_cli.output import jsonable, show, value_text
+from volery_cli.output import jsonable, show
+from volery_cli.shown import in_order, named_lines, value_lines
 
 if TYPE_CHECKING:
+    from volery._literals.types import Variable
     from volery.run import Run
 
 MOST_FAILED = 100
@@ -26,12 +30,13 @@ def show_result(run: Run, output: str) -> None:
     if output != "text":
         found = document(run.execution)
         if succeeded:
-            found["outputs"] = jsonable(run.outputs_by_name)
+            found["outputs"] = jsonable(plain_outputs(run))
         show(found, output)
         return
     if succeeded:
         print_tree(run, nodes_of_interest(run))
-        show_outputs(run)
+        for line in output_lines(run):
+            click.echo(line)
         return
     nodes = {node.path: node for node in nodes_of_interest(run)}
     show_failure(run, nodes)
@@ -49,19 +54,32 @@ def nodes_of_interest(run: Run) -> list[Node]:
     return nodes
 
 
-def show_outputs(run: Run) -> None:
-    """Print the outputs, one below the other."""
-    result = run.outputs
-    named = _by_name(run, result)
-    for name, value in named.items():
-        text = value_text(value)
-        if len(named) == 1 and name == "o0":
-            click.echo(text)
-        elif "\n" in text:
-            click.echo(f"{name}:")
-            click.echo("\n".join(f"  {line}" for line in text.splitlines()))
-        else:
-            click.echo(f"{name}: {text}")
+def output_lines(run: Run) -> list[str]:
+    """The outputs, one below the other."""
+    named = _by_name(run, run.outputs)
+    lone = len(named) == 1 and "o0" in named
+    if lone:
+        return value_lines(named["o0"])
+    return [line for name, value in named.items() for line in named_lines(name, value)]
+
+
+def plain_outputs(run: Run) -> dict[str, Any]:
+    """The outputs as plain values, in the order of the interface."""
+    return in_order(run.outputs_by_name, _variables(run)[1])
+
+
+def plain_inputs(run: Run) -> dict[str, Any]:
+    """The inputs as plain values, in the order of the interface."""
+    return in_order(run.inputs, _variables(run)[0])
+
+
+def _variables(run: Run) -> tuple[Sequence[Variable], Sequence[Variable]]:
+    """What the target takes and gives; nothing where the server has forgotten it."""
+    try:
+        interface = run.target().interface
+    except NotFoundError:
+        return (), ()
+    return interface.inputs, interface.outputs
 
 
 def document(execution: Execution) -> dict[str, Any]:
@@ -75,12 +93,13 @@ def _by_name(run: Run, result: Any) -> dict[str, Any]:
     """Outputs by name, as Python values where the code is at hand."""
     if result is None:
         return {}
+    variables = _variables(run)[1]
+    names = [variable.name for variable in variables] or list(run.outputs_by_name)
     fields = getattr(result, "_fields", None)
-    if fields:
-        return {name: getattr(result, name) for name in fields}
-    plain = run.outputs_by_name
-    if len(plain) == 1:
-        return {next(iter(plain)): result}
-    if isinstance(result, tuple) and len(result) == len(plain):
-        return dict(zip(sorted(plain), result, strict=True))
-    return plain
+    if len(names) == 1 and fields is None:
+        named = {names[0]: result}
+    elif isinstance(result, tuple):
+        named = dict(zip(fields or names, result, strict=True))
+    else:
+        named = result
+    return in_order(named, variables)

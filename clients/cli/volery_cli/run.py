@@ -9,13 +9,15 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from volery_cli.exits import Exit, of_phase, user_traceback
-from volery_cli.settings import Place, Session, output_option, place_options
+from volery_cli.exits import Exit, UnloadableError, of_phase
+from volery_cli.settings import Count, Place, Session, output_option, place_options
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -57,35 +59,57 @@ in .volery (or VOLERY_HOME, or --state), so nothing that ended is run again."""
 @click.option(
     "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable for its tasks."
 )
-@click.option(
-    "--max-parallelism", type=click.IntRange(0), default=0, help="Attempts at a time; 0 for no limit."
-)
+@click.option("--max-parallelism", type=Count(0), default=0, help="Attempts at a time; 0 for no limit.")
 @click.option("--overwrite-cache", is_flag=True, help="Run cached tasks again and replace their results.")
-@click.option("--slots", type=click.IntRange(1), help="Task processes of an embedded engine.")
+@click.option("--slots", type=Count(1), help="Task processes of an embedded engine.")
 @click.option("--no-wait", is_flag=True, help="Start it on a server and do not follow it.")
 @place_options
 @output_option
 def run(target: str, inputs: Sequence[str], place: Place, **options: Any) -> int:
     """Run a task, workflow or launch plan that a Python file or module defines."""
-    from volery_cli.inputs import split_output
+    from volery_cli.inputs import read_inputs_file, split_output
+    from volery_cli.starting import transient
 
     inputs, output = split_output(inputs)
     options["output"] = output or options["output"]
-    if "--help" in inputs or "-h" in inputs:
-        _read_inputs(target, find(*split_target(target)), inputs, None)
-    with place.session(worker=True, create=True, slots=options["slots"] or 0) as session:
+    launch_options(options)  # refuses what is written wrongly before anything starts
+    from_file = read_inputs_file(options["inputs_file"]) if options["inputs_file"] else {}
+    file = split_target(target)[0]
+    entity = given = None
+    if is_doubtful(file, inputs):
+        with transient(f"loading {file}"):
+            entity = find(*split_target(target))
+            given = _read_inputs(target, entity, inputs, from_file)
+    with (
+        place.session(worker=True, create=True, slots=options["slots"] or 0) as session,
+        ExitStack() as until_the_end,
+    ):
         if options["no_wait"] and session.engine is not None:
             raise click.UsageError("--no-wait needs a server: an embedded engine ends with this command")
-        entity = find(*split_target(target))
-        given = _read_inputs(target, entity, inputs, options["inputs_file"])
-        with session.remote() as remote:
+        with transient(
+            f"loading {file}" if session.engine is None else f"starting the engine, loading {file}"
+        ):
+            entity = entity or find(*split_target(target))
+            given = _read_inputs(target, entity, inputs, from_file) if given is None else given
+            remote = until_the_end.enter_context(session.remote())
             remote.register(
                 entity,
                 version=options["version"],
                 include=options["include"],
                 everything=options["all_files"],
             )
-            return _run(remote, entity, given, session, options)
+        return _run(remote, entity, given, session, options)
+
+
+def is_doubtful(file: str, typed: Sequence[str]) -> bool:
+    """Whether the user's module is better loaded first, since no engine may be needed.
+
+    So it is where help is asked for, where the file is not there, and where an option of the command was
+    typed after the target: that is a mistake, unless an input has the same name.
+    """
+    names = {each.partition("=")[0] for each in typed if each.startswith("-")}
+    own = {name for each in click.get_current_context().command.params for name in each.opts}
+    return bool(names & (own | {"-h", "--help"})) or (file.endswith(".py") and not Path(file).exists())
 
 
 def split_target(target: str) -> tuple[str, str]:
@@ -123,10 +147,7 @@ def load(place: str) -> ModuleType:
     except VoleryError:
         raise
     except Exception as error:
-        click.secho(f"{place} cannot be imported", fg="red", bold=True, err=True)
-        for line in user_traceback(error):
-            click.echo(line, err=True)
-        raise click.exceptions.Exit(Exit.REFUSED) from None
+        raise UnloadableError(place, error) from None
 
 
 def launch_options(options: dict[str, Any]) -> LaunchOptions:
@@ -170,12 +191,13 @@ def fresh_name(label: str) -> str:
     return f"{slug if slug[0].isalpha() else f'r-{slug}'}-{secrets.token_hex(3)}"
 
 
-def _read_inputs(target: str, entity: Entity, typed: Sequence[str], file: str | None) -> dict[str, Any]:
+def _read_inputs(
+    target: str, entity: Entity, typed: Sequence[str], from_file: dict[str, Any]
+) -> dict[str, Any]:
     from volery.launch_plan import interface_of
 
-    from volery_cli.inputs import parse_inputs, read_inputs_file
+    from volery_cli.inputs import parse_inputs
 
-    from_file = read_inputs_file(file) if file else {}
     variables, _ = interface_of(entity).variables()
     asked = [each for each in variables if each.name not in from_file]
     summary = (getattr(entity, "__doc__", None) or "").strip()

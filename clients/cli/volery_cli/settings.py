@@ -128,7 +128,10 @@ class Session:
     def remote(self) -> Remote:
         """The server, once it is ready."""
         if self.engine is not None:
-            self.engine.wait_ready()
+            from volery_cli.starting import transient
+
+            with transient("starting the engine"):
+                self.engine.wait_ready()
             return self.place.remote(self.engine.server)
         return self.place.remote(self.server, is_engine=self.is_engine)
 
@@ -146,6 +149,19 @@ def _standing_by(engine: Engine | None) -> Iterator[None]:
     finally:
         dismissed.set()
         engine.stop()
+
+
+class Count(click.ParamType[int]):
+    """A whole number from some least one on, called N in the help."""
+
+    name = "N"
+
+    def __init__(self, least: int) -> None:
+        self._range = click.IntRange(least)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
+        """Read it."""
+        return int(self._range.convert(value, param, ctx))
 
 
 def place_options(function: Callable[..., R]) -> Callable[..., R]:

@@ -12,9 +12,10 @@ from datetime import datetime, timedelta
 
 from volery.executions import Counts, Execution, Node, NodePhase, path_order
 
-from volery_cli.output import span
+from volery_cli.output import cut, span
 
 ITEMS_SHOWN = 6
+LONGEST_MESSAGE = 120
 BAR_WIDTH = 20
 
 Piece = tuple[str, str]
@@ -156,6 +157,15 @@ def fitting(lines: list[Line], height: int) -> list[Line]:
     return kept
 
 
+def label_of(node: Node, map_label: str = "") -> str:
+    """A node as people know it; an item of a map by its index, with the map's label where that is told."""
+    last = node.path.rpartition("/")[2]
+    if node.is_item:
+        return f"{map_label}[{last}]"
+    # One that was answered from the cache may come without a name; what it would have run says as much.
+    return (node.target_name.rpartition(".")[2] or last) if node.name == last else node.name
+
+
 def waiting_words(node: Node, now: datetime) -> str:
     """Why a node is not running, for people."""
     if not node.waiting_reason:
@@ -244,10 +254,10 @@ class _Paint:
             yield Line("PENDING", ((deeper + self.branch(last=True), "dim"), (more, "dim")))
 
     def words(self, node: Node, *, with_failure: bool) -> Iterator[Piece]:
-        name = f"[{node.path.rpartition('/')[2]}]" if node.is_item else node.name
+        name = label_of(node)
         yield f" {name}", "" if node.phase is not NodePhase.SKIPPED else "dim"
         short = node.target_name.rpartition(".")[2]
-        if short and short != node.name and not node.is_item:
+        if short and short != name and not node.is_item:
             yield f" {short}", "dim"
         if node.kind == "MAP" and node.counts is not None:
             yield "  ", ""
@@ -267,7 +277,8 @@ class _Paint:
             yield "  skipped", "dim"
         if with_failure and node.failure is not None and node.phase is not NodePhase.SUCCEEDED:
             first = node.failure.message.strip().splitlines() or [""]
-            yield f"  {node.failure.code}: {first[0][:120]}" if first[0] else f"  {node.failure.code}", "red"
+            message = cut(first[0], LONGEST_MESSAGE, unicode=self.unicode)
+            yield f"  {node.failure.code}: {message}" if message else f"  {node.failure.code}", "red"
 
     def glyph(self, phase: str) -> Piece:
         if self.spinner and phase in ("RUNNING", "FAILING", "ABORTING"):

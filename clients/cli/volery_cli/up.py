@@ -9,14 +9,14 @@ from typing import Any
 import click
 
 from volery_cli.exits import Exit
-from volery_cli.settings import Place
+from volery_cli.settings import Count, Place
 
 
 @click.command()
 @click.option(
     "--listen", default="", metavar="ADDRESS", help="host:port or unix:///path. [default: a socket]"
 )
-@click.option("--slots", type=click.IntRange(1), help="Task processes at a time. [default: one per core]")
+@click.option("--slots", type=Count(1), help="Task processes at a time. [default: one per core]")
 @click.option(
     "--synchronous",
     type=click.Choice(["full", "normal"]),

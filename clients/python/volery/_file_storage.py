@@ -1,6 +1,7 @@
 """This module keeps objects as files: the `file` scheme of the object store.
 
-Objects are written once, whole or not at all, and are read-only from then on.
+Objects are written once, whole or not at all, and are read-only from then on. What has been put is on disk,
+its name included: a node that refers to it may be committed, and then power loss must not take it away.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ class _arriving:
 
     def __enter__(self) -> Path:
         try:
-            self._target.parent.mkdir(parents=True, exist_ok=True)
+            _make_directory(self._target.parent)
             number, name = tempfile.mkstemp(dir=self._target.parent, suffix=_PART)
             os.close(number)
         except OSError as error:
@@ -68,13 +69,43 @@ class _arriving:
         return self._part
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, _: object) -> None:
-        if error is None:
-            self._part.chmod(0o444)
-            self._part.replace(self._target)
-            return
+        try:
+            if error is None:
+                self._part.chmod(0o444)
+                _flush(self._part)
+                os.replace(self._part, self._target)
+                _flush(self._target.parent)
+                return
+        except OSError as problem:
+            error = problem
         self._part.unlink(missing_ok=True)
         if isinstance(error, OSError):
             raise StorageError(f"cannot write {self._uri}: {error.strerror}") from error
+
+
+def _make_directory(place: Path) -> None:
+    """Makes a directory that survives power loss.
+
+    Those above are flushed whether they were there or not: another process may have made one a moment ago
+    and not have flushed its name yet.
+    """
+    if place.is_dir():
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    for above in place.parents:
+        try:
+            _flush(above)
+        except PermissionError:
+            return  # one that we may not read is not one that tasks make
+
+
+def _flush(path: Path) -> None:
+    """Waits until the content of a file, or the names in a directory, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _path(uri: str) -> Path:

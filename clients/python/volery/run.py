@@ -38,6 +38,7 @@ from volery.executions import (
 
 if TYPE_CHECKING:
     from volery._values import Reader
+    from volery.entities import EntityFacts
     from volery.remote import Remote
 
 _ENDED_WELL = frozenset({core.NodePhase.SUCCEEDED, core.NodePhase.RECOVERED})
@@ -161,6 +162,11 @@ class Run:
         """What went in, defaults and fixed inputs included, as plain values."""
         answer = self._call(self._client.get_execution_data(wire.GetExecutionDataRequest(id=self._id)))
         return self._reader.plain(answer.inputs)
+
+    def target(self) -> EntityFacts:
+        """What it runs, as it is registered: its interface tells the order of inputs and outputs."""
+        target = self._execution.target
+        return self._remote.entity(target.name, version=target.version, kind=target.kind.lower())
 
     def abort(self, cause: str = "") -> bool:
         """Ask for the end; the first cause stays. Whether this call was the one that counted."""

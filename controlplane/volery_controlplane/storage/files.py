@@ -3,7 +3,7 @@
 Uploaded content lies under its hash: `blobs/<first two digits>/<hash>`. What is written goes to `incoming/`
 first and is renamed when whole and verified, so that nobody ever sees a part. Other writers (workers on the
 same machine) put what they own elsewhere below the root; reading covers all of it and nothing outside,
-symbolic links included.
+symbolic links included. Content is on disk, its name included, before its writer hears that it is stored.
 
 Reading and writing run in threads, a piece at a time.
 """
@@ -32,7 +32,9 @@ class FileBlobStore:
     def __init__(self, directory: Path) -> None:
         self._directory = directory.expanduser().absolute()
         for part in (self._directory, self._incoming, self._directory / "blobs"):
-            part.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if not part.is_dir():
+                part.mkdir(mode=0o700, parents=True, exist_ok=True)
+                _flush(part.parent)
         self._resolved = self._directory.resolve()
 
     @property
@@ -64,7 +66,9 @@ class FileBlobStore:
                     raise _mismatch("header.size_bytes", f"{received} bytes came, {size} were announced")
                 if digest.hexdigest() != sha256:
                     raise _mismatch("header.sha256", f"the content's SHA-256 is {digest.hexdigest()}")
-                if not existed:
+                if existed:
+                    await asyncio.to_thread(_flush_names, target)
+                else:
                     await asyncio.to_thread(_settle, file, temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
@@ -116,8 +120,21 @@ def _settle(file: BinaryIO, temporary: Path, target: Path) -> None:
     file.flush()
     os.fsync(file.fileno())
     target.parent.mkdir(mode=0o700, exist_ok=True)
-    temporary.replace(target)
-    descriptor = os.open(target.parent, os.O_RDONLY)
+    os.replace(temporary, target)
+    _flush_names(target)
+
+
+def _flush_names(target: Path) -> None:
+    """Waits until content is found under its hash after power loss too.
+
+    The directory may have been made a moment ago by another upload that has not flushed its name yet.
+    """
+    for directory in (target.parent, target.parent.parent):
+        _flush(directory)
+
+
+def _flush(directory: Path) -> None:
+    descriptor = os.open(directory, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

@@ -80,7 +80,7 @@ def check_archive(archive: zipfile.ZipFile, unpacked_limit: int) -> None:
     total = 0
     for member in archive.infolist():
         path = PurePosixPath(member.filename.replace("\\", "/"))
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if path.is_absolute() or ".." in path.parts or ":" in member.filename.split("/")[0]:
             raise BundleCorrupt(f"bundle member {member.filename!r} leaves the bundle's directory")
         if (member.external_attr >> 16) & 0o170000 == 0o120000:
             raise BundleCorrupt(f"bundle member {member.filename!r} is a link")

@@ -24,7 +24,10 @@ class FileBlobs:
             raise LookupError(f"nothing lies at {uri}") from missing
 
     async def put_file(self, path: str, uri: str) -> None:
-        """Puts a file's content at a URI, all of it or nothing; the file may be gone afterwards."""
+        """Puts a file's content at a URI, all of it or nothing; the file may be gone afterwards.
+
+        What has been put is on disk: power loss does not take it away.
+        """
         await asyncio.to_thread(_put, Path(path), local_path(uri))
 
 
@@ -41,11 +44,38 @@ def local_path(uri: str) -> Path:
 
 
 def _put(source: Path, target: Path) -> None:
-    target.parent.mkdir(parents=True, exist_ok=True)
+    _make_directory(target.parent)
     scratch = target.with_name(target.name + ".part")
     try:
-        source.replace(scratch)
+        os.replace(source, scratch)
     except OSError:  # another file system
         shutil.copyfile(source, scratch)
         source.unlink(missing_ok=True)
+    _flush(scratch)
     os.replace(scratch, target)
+    _flush(target.parent)
+
+
+def _make_directory(place: Path) -> None:
+    """Makes a directory that survives power loss.
+
+    Those above are flushed whether they were there or not: another process may have made one a moment ago
+    and not have flushed its name yet.
+    """
+    if place.is_dir():
+        return
+    place.mkdir(parents=True, exist_ok=True)
+    for above in place.parents:
+        try:
+            _flush(above)
+        except PermissionError:
+            return  # one that we may not read is not one that workers make
+
+
+def _flush(path: Path) -> None:
+    """Waits until the content of a file, or the names in a directory, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

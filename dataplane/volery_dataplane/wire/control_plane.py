@@ -2,7 +2,8 @@
 
 The stream is opened with `Hello`, also after a break; what was sent and not acknowledged is the worker's
 to send again. Writes never overlap: one task drains the outbox. While the line is down messages are
-dropped, except that `Worker` is told of the break and of the new stream, and says again what counts.
+dropped, except that `Worker` is told of the break and of the new stream, and says again what counts; and
+that some of what tasks write meanwhile is kept, since nobody says that again.
 """
 
 from __future__ import annotations
@@ -15,6 +16,8 @@ from typing import Protocol
 
 import grpc
 import structlog
+from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.status_pb2 import Status
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.data.v1.data_service_pb2 import DownloadBlobRequest
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceStub
@@ -35,6 +38,10 @@ from volery_dataplane.worker.ports import Unreachable
 log = structlog.get_logger(__name__)
 
 MESSAGE_LIMIT = 4 * 1024 * 1024
+
+KEPT_LOGS = 64
+"""Batches of logs that are kept while the line is down."""
+
 OPTIONS = (
     ("grpc.max_receive_message_length", MESSAGE_LIMIT),
     ("grpc.max_send_message_length", MESSAGE_LIMIT),
@@ -58,6 +65,9 @@ class StreamListener(Protocol):
     def disconnected(self) -> None:
         """The stream broke; another one is being opened."""
 
+    def refused(self, why: str) -> None:
+        """The session that `hello` named has ended; the next one must name another."""
+
 
 class GrpcControlPlane:
     """The `ControlPlane` port over gRPC, and the `Work` stream."""
@@ -68,10 +78,13 @@ class GrpcControlPlane:
         self._data = DataServiceStub(self._channel)
         self._pending: deque[WorkRequest] = deque()
         self._added = asyncio.Event()
+        self._heard = False
         self._call: grpc.aio.StreamStreamCall[WorkRequest, WorkResponse] | None = None
 
     def send(self, message: WorkRequest) -> None:
         """Puts a message on the stream, after those put before; lost if the stream breaks first."""
+        if self._call is None and (not _is_log(message) or len(self._pending) >= KEPT_LOGS):
+            return
         self._pending.append(message)
         self._added.set()
 
@@ -110,39 +123,47 @@ class GrpcControlPlane:
         """Keeps a stream open until cancelled."""
         delay = 0.05
         while True:
-            self._pending.clear()
+            self._pending = deque([message for message in self._pending if _is_log(message)], KEPT_LOGS)
+            self._heard = False
             try:
-                if await self._converse(listener):
-                    delay = 0.05
+                await self._converse(listener)
             except grpc.aio.AioRpcError as error:
                 log.info("stream broke", code=error.code().name, details=error.details())
+                if _reason(error) == "STALE":
+                    listener.refused(error.details() or "the session was ended")
             except asyncio.CancelledError:
                 if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # a coroutine runs in a task
                     raise
                 log.info("stream ended to begin a new one")
+            if self._heard:
+                delay = 0.05
             listener.disconnected()
             await asyncio.sleep(delay)  # a server that refuses must not be asked in a tight loop
             delay = min(delay * 2, 1.0)
 
-    async def _converse(self, listener: StreamListener) -> bool:
-        """One stream from beginning to end; whether anything was heard on it."""
+    async def _converse(self, listener: StreamListener) -> None:
+        """One stream from beginning to end."""
         await self._channel.channel_ready()  # a lease counts from Hello, so that must not wait in a queue
         call = self._call = self._workers.Work()
         await call.write(WorkRequest(hello=listener.hello()))
-        heard = False
         writer = asyncio.create_task(self._drain(call))
+        writer.add_done_callback(lambda _: call.cancel())  # a stream that cannot be written is of no use
+        if self._pending:
+            self._added.set()
         try:
             while True:
                 message = await call.read()
                 if message is grpc.aio.EOF:
-                    return heard
-                heard = True
+                    return
+                self._heard = True
                 listener.received(message)
         finally:
             self._call = None
             writer.cancel()
             call.cancel()
-            await asyncio.gather(writer, return_exceptions=True)
+            (problem,) = await asyncio.gather(writer, return_exceptions=True)
+            if isinstance(problem, Exception):
+                log.info("writing ended", why=repr(problem))
 
     async def _drain(self, call: grpc.aio.StreamStreamCall[WorkRequest, WorkResponse]) -> None:
         while True:
@@ -154,6 +175,21 @@ class GrpcControlPlane:
     async def close(self) -> None:
         """Ends all calls."""
         await self._channel.close()
+
+
+def _is_log(message: WorkRequest) -> bool:
+    return bool(message.HasField("log_batch"))
+
+
+def _reason(error: grpc.aio.AioRpcError) -> str:
+    """The reason of a refusal, as the control plane gives it with the status; empty when there is none."""
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin" and isinstance(value, bytes):
+            for detail in Status.FromString(value).details:
+                info = ErrorInfo()
+                if detail.Unpack(info):
+                    return str(info.reason)
+    return ""
 
 
 @contextmanager

@@ -55,7 +55,7 @@ class LogShipper:
         uri = self._place(piece)
         try:
             await self._blobs.put_file(piece.path, uri)
-        except OSError as error:
+        except Exception as error:
             # The attempt itself ended well or badly without regard to its log.
             log.warning("a log could not be stored", uri=uri, error=str(error))
             return

@@ -15,7 +15,14 @@ from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
-from voleryidl.worker.v1.worker_service_pb2 import Assignment, InboxEntry, NodeSnapshot, ValueRef, Welcome
+from voleryidl.worker.v1.worker_service_pb2 import (
+    Assignment,
+    ExecutionInbox,
+    InboxEntry,
+    NodeSnapshot,
+    ValueRef,
+    Welcome,
+)
 
 from volery_dataplane.domain.plan import Plan, Unwalkable
 from volery_dataplane.domain.walk import NodeStanding, Walk, WalkStart
@@ -45,6 +52,9 @@ class Taker(Protocol):
 
     def fetched(self, walking: Walking) -> None:
         """Values a walk asked for have arrived in it."""
+
+    def defective(self, walking: Walking, defect: Exception) -> None:
+        """A walk cannot go on, by a fault of ours."""
 
 
 @dataclass(slots=True)
@@ -81,13 +91,18 @@ class Taking:
         arriving.inbox.extend(assignment.inbox)
         if not assignment.complete:
             return
-        del self._arriving[name]
         plan = self._plans.get(arriving.first.closure_digest)
         if plan is not None:
             self._plans.move_to_end(arriving.first.closure_digest)
             self._take(arriving, plan, taker)
         else:
             self._spawn(self._compile_and_take(arriving, taker))
+
+    def inbox(self, inbox: ExecutionInbox) -> None:
+        """Entries came for an execution that is not walked yet: perhaps it is being taken."""
+        arriving = self._arriving.get((inbox.execution_key, inbox.fencing_token))
+        if arriving is not None:
+            arriving.inbox.extend(inbox.entries)
 
     def fetch(
         self, walking: Walking, fetches: Sequence[Fetch], blobs: Sequence[BlobFetch], taker: Taker
@@ -111,22 +126,34 @@ class Taking:
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.create_task(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("something under way was lost", exc_info=problem)
 
     async def _compile_and_take(self, arriving: _Arriving, taker: Taker) -> None:
         digest = arriving.first.closure_digest
         try:
             closure = await patiently(lambda: self._control_plane.closure(digest), "a closure")
             plan = self._plans.get(digest) or Plan.compile(closure)
-        except (Unwalkable, LookupError) as problem:
-            taker.unwalkable(arriving.first, str(problem))
+        except Exception as problem:
+            if not isinstance(problem, Unwalkable | LookupError):
+                log.exception("a closure could not be compiled", digest=digest)
+            self._forget(arriving)
+            taker.unwalkable(arriving.first, str(problem) or repr(problem))
             return
         self._plans[digest] = plan
         if len(self._plans) > PLANS:
             self._plans.popitem(last=False)
         self._take(arriving, plan, taker)
 
+    def _forget(self, arriving: _Arriving) -> None:
+        self._arriving.pop((arriving.first.execution_key, arriving.first.fencing_token), None)
+
     def _take(self, arriving: _Arriving, plan: Plan, taker: Taker) -> None:
+        self._forget(arriving)
         try:
             walking = self._walking(arriving, plan)
         except Exception as defect:
@@ -175,6 +202,16 @@ class Taking:
     async def _fetch(
         self, walking: Walking, fetches: Sequence[Fetch], blobs: Sequence[BlobFetch], taker: Taker
     ) -> None:
+        try:
+            await self._read(walking, fetches, blobs)
+        except Exception as defect:
+            taker.defective(walking, defect)
+        else:
+            taker.fetched(walking)
+        finally:
+            walking.fetching -= 1
+
+    async def _read(self, walking: Walking, fetches: Sequence[Fetch], blobs: Sequence[BlobFetch]) -> None:
         if fetches:
             refs = [ValueRef(path=fetch.path, items=fetch.items) for fetch in fetches]
             try:
@@ -192,8 +229,6 @@ class Taking:
             except LookupError:
                 content = None
             walking.walk.blob_arrived(blob.uri, content, self._clock.now())
-        walking.fetching -= 1
-        taker.fetched(walking)
 
 
 async def patiently(read: Callable[[], Coroutine[None, None, T]], what: str) -> T:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,7 @@ from volery_dataplane.worker.ports import (
     Started,
     Succeeded,
 )
+from volery_dataplane.worker.splitting import split
 
 WHOLE_BYTES = 64 * 1024
 """A collection of more bytes than this is reported in chunks."""
@@ -54,8 +56,10 @@ class Walking:
     """A walk that this worker holds.
 
     `number` is that of the last accepted report; `sent` is the report that waits for its answer, with
-    the wave it was made of; `again` is one whose parking was refused and that goes out once more.
-    `inbox_position` is how far the walk has acted on its inbox, `inbox_reported` how far it has said so.
+    the wave it was made of; `rest` are further parts of one that was too long for a message; `again` is
+    one whose parking was refused and that goes out once more. `inbox_position` is how far the walk has
+    acted on its inbox, `inbox_reported` how far it has said so, and `unparkable_at` where it stood when
+    parking was refused. `doomed` says why the execution must end once `sent` is answered.
     """
 
     key: int
@@ -67,7 +71,10 @@ class Walking:
     inbox_reported: int = 0
     sent: ExecutionReport | None = None
     wave: Wave | None = None
+    rest: deque[ExecutionReport] = field(default_factory=deque)
     again: tuple[ExecutionReport, Wave | None] | None = None
+    unparkable_at: int | None = None
+    doomed: str = ""
     live: set[AttemptKey] = field(default_factory=set)
     fetching: int = 0
     queued: bool = False
@@ -181,6 +188,18 @@ class Walking:
             report.cache_writes.append(write)
         self.sent, self.wave = report, wave
         return report
+
+    def split(self, limit: int) -> ExecutionReport:
+        """The first part of a report that is too long; the others follow it one by one."""
+        assert self.sent is not None, "only what is about to be sent is split"
+        self.sent, *rest = split(self.sent, limit)
+        self.rest.extend(rest)
+        return self.sent
+
+    def say_rest(self) -> ExecutionReport:
+        """The next part of a report that was too long."""
+        self.sent = self.rest.popleft()
+        return self.sent
 
     def say_again(self) -> ExecutionReport:
         """A report whose parking was refused, without it."""

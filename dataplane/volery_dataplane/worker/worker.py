@@ -13,7 +13,7 @@ The way of one attempt: `received(assignment)` makes a walk → `_turn` admits a
 from __future__ import annotations
 
 import asyncio
-import heapq
+import contextlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -40,6 +40,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 )
 
 from volery_dataplane.domain.waves import Wave
+from volery_dataplane.worker.alarms import Alarms
 from volery_dataplane.worker.lease import Lease
 from volery_dataplane.worker.logs import LogShipper
 from volery_dataplane.worker.ports import (
@@ -58,6 +59,12 @@ log = structlog.get_logger(__name__)
 
 REPORT_BYTES = 2 * 1024 * 1024
 """A batch is closed above this size; what is left goes with the next one."""
+
+PART_BYTES = 1024 * 1024
+"""A report above this size is sent in parts."""
+
+LAST_WORDS = 2.0
+"""Seconds that a draining worker waits until what it stopped is reported."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,14 +117,13 @@ class Worker:
         self._batch_number = 0
         self._turn_due = False
         self._connected = False
+        self._moving = False
         self.connected = asyncio.Event()
         self._draining = False
         self._drained = asyncio.Event()
         self._hello_time = 0.0
-        self._timer: asyncio.TimerHandle | None = None
+        self._alarms = Alarms(self._walkings, self._ring, self._rung, clock)
         self._condemned: list[ExecutionReport] = []
-        self._timers: list[tuple[int, int]] = []
-        self._armed: int | None = None
         self._renewer: asyncio.TimerHandle | None = None
         self._renewal_interval = 1.0
 
@@ -155,10 +161,23 @@ class Worker:
                 self._lost_everything("the control plane ended this session")
         elif arm == "welcome":
             self._welcomed(message.welcome)
+        elif arm == "go_away":
+            self._moving = True
+            self._move()
 
     def disconnected(self) -> None:
         """The stream broke. What runs goes on, for as long as the lease lasts."""
-        self._connected = False
+        self._connected = self._moving = False
+
+    def refused(self, why: str) -> None:
+        """The control plane does not take this session up again."""
+        self._lost_everything(why)
+
+    def _move(self) -> None:
+        """Leaves a control plane that shuts down, once it has answered."""
+        if self._moving and self._in_flight is None:
+            self._connected = self._moving = False
+            self._control_plane.restart()
 
     def _welcomed(self, welcome: Welcome) -> None:
         self._connected = True
@@ -182,16 +201,23 @@ class Worker:
     def _schedule_renewal(self) -> None:
         if self._renewer is not None:
             self._renewer.cancel()
-        loop = asyncio.get_running_loop()
-        self._renewer = loop.call_later(self._renewal_interval, self._renew)
+        delay = self._renewal_interval
+        if self._lease.duration:  # its end must not pass unnoticed
+            delay = min(delay, max(0.001, self._lease.expires - self._clock.monotonic()))
+        self._renewer = asyncio.get_running_loop().call_later(delay, self._renew)
 
     def _renew(self) -> None:
-        now = self._clock.monotonic()
-        if self._lease.expired(now):
-            self._lost_everything("the lease ran out before the control plane could be reached")
-        elif self._connected:
-            self._send(WorkRequest(renewal=Renewal(number=self._lease.renewal(now))))
+        if self._may_act() and self._connected:
+            number = self._lease.renewal(self._clock.monotonic())
+            self._send(WorkRequest(renewal=Renewal(number=number)))
         self._schedule_renewal()
+
+    def _may_act(self) -> bool:
+        """Whether the lease lasts; a worker that was stopped for long finds here that it does not."""
+        if not self._lease.expired(self._clock.monotonic()):
+            return True
+        self._lost_everything("the lease ran out before the control plane could be reached")
+        return False
 
     def _lost_everything(self, why: str) -> None:
         """Stops acting at once; a new session begins with the next stream."""
@@ -199,8 +225,9 @@ class Worker:
         for key in list(self._walkings):
             self._drop(key)
         self._in_flight = None
+        self._condemned.clear()
         self._lease = Lease()
-        self._connected = False
+        self._connected = self._moving = False
         self._session_id = self._new_session_id()
         self._control_plane.restart()
 
@@ -233,6 +260,23 @@ class Worker:
         )
         self._wake()
 
+    def defective(self, walking: Walking, defect: Exception) -> None:
+        """A walk cannot go on, by a fault of ours: its execution ends, the others are left alone."""
+        log.error("a walk cannot go on", execution=walking.execution, exc_info=defect)
+        self._doom(walking, f"the worker could not go on with it: {defect!r}")
+
+    def _doom(self, walking: Walking, message: str) -> None:
+        """Ends an execution with a failure of the platform; as soon as its last report is answered."""
+        if self._walkings.get(walking.key) is not walking:
+            return
+        if walking.sent is not None:
+            walking.doomed = message
+            return
+        number = walking.number + 1
+        self._condemned.append(condemnation(walking.key, walking.token, number, message, self._clock.now()))
+        self._drop(walking.key)
+        self._wake()
+
     def fetched(self, walking: Walking) -> None:
         """Values a walk asked for have arrived in it."""
         if self._walkings.get(walking.key) is walking:
@@ -242,8 +286,12 @@ class Worker:
     def _inbox(self, inbox: ExecutionInbox) -> None:
         walking = self._walkings.get(inbox.execution_key)
         if walking is None or walking.token != inbox.fencing_token:
+            self._taking.inbox(inbox)
             return
-        walking.read_inbox(inbox.entries, self._clock.now())
+        try:
+            walking.read_inbox(inbox.entries, self._clock.now())
+        except Exception as defect:
+            return self.defective(walking, defect)
         self._changed[walking.key] = walking
         self._wake()
 
@@ -270,9 +318,13 @@ class Worker:
             if type(observation) is not Started:
                 self._outstanding.discard(key)
             walking = self._walkings.get(key.execution_key)
-            if walking is None or walking.token != key.fencing_token:
+            if walking is None or walking.token != key.fencing_token or walking.doomed:
                 continue
-            walking.observe(observation, now)
+            try:
+                walking.observe(observation, now)
+            except Exception as defect:
+                self.defective(walking, defect)
+                continue
             self._changed[walking.key] = walking
         self._wake()
 
@@ -289,11 +341,11 @@ class Worker:
 
     def _turn(self) -> None:
         self._turn_due = False
-        if self._in_flight is not None or not self._connected:
+        if self._in_flight is not None or not self._connected or not self._may_act():
             return
         now = self._clock.now()
         self._admit(now)
-        reports, self._condemned = self._condemned, []
+        reports: list[ExecutionReport] = []
         size = 0
         for key, walking in list(self._changed.items()):
             if size > REPORT_BYTES:
@@ -301,13 +353,24 @@ class Worker:
             del self._changed[key]
             if walking.sent is not None:
                 continue
-            report = self._report(walking, now)
+            try:
+                report = self._report(walking, now)
+            except Exception as defect:
+                walking.sent = None  # nothing of it has left
+                self.defective(walking, defect)
+                continue
             if report is not None:
+                length = report.ByteSize()
+                if length > PART_BYTES:
+                    report = walking.split(PART_BYTES)
+                    length = report.ByteSize()
                 reports.append(report)
-                size += report.ByteSize()
+                size += length
+        reports += self._condemned
+        self._condemned.clear()
         if reports:
             self._send_reports(reports)
-        self._set_timer(now)
+        self._alarms.arm(now)
 
     def _admit(self, now: int) -> None:
         """Gives free places to walks with ready nodes, in turn, so that no execution starves another."""
@@ -323,7 +386,11 @@ class Worker:
                 walking.queued = False
                 if self._walkings.get(walking.key) is not walking or self._draining:
                     continue
-                used = walking.walk.admit(min(share, free), now)
+                try:
+                    used = walking.walk.admit(min(share, free), now)
+                except Exception as defect:
+                    self.defective(walking, defect)
+                    continue
                 free -= used
                 if used:
                     self._changed[walking.key] = walking
@@ -336,6 +403,8 @@ class Worker:
     def _report(self, walking: Walking, now: int) -> ExecutionReport | None:
         if walking.again is not None:
             return walking.say_again()
+        if walking.rest:
+            return walking.say_rest()
         wave = walking.walk.take(now)
         if wave.cancels:
             self._launcher.cancel(walking.cancelled_keys(wave))
@@ -345,7 +414,7 @@ class Worker:
             key = AttemptKey(walking.key, start.path, start.attempt, walking.token)
             walking.live.add(key)
             self._outstanding.add(key)
-        self._note_timer(walking)
+        self._alarms.note(walking)
         release = self._release(walking, now)
         told = walking.inbox_position == walking.inbox_reported
         if not wave.must_be_reported and release is None and told:
@@ -363,7 +432,7 @@ class Worker:
         if self._draining:
             return Release(drain=Drain())
         parkable = walking.walk.parkable(now)
-        if parkable is None:
+        if parkable is None or walking.unparkable_at == walking.inbox_position:
             return None
         if parkable.wake_time is None:
             return Release(park=Park())
@@ -382,30 +451,44 @@ class Worker:
 
     def _acknowledged(self, batch: AcknowledgementBatch) -> None:
         """A wave is committed: what it intended is launched."""
-        if self._in_flight is None or batch.number != self._in_flight.number:
+        if self._in_flight is None or batch.number != self._in_flight.number or not self._may_act():
             return
-        self._in_flight = None
-        for answer in batch.acknowledgements:
-            walking = self._walkings.get(answer.execution_key)
-            if walking is None or walking.sent is None or walking.sent.number != answer.number:
+        answered, self._in_flight = self._in_flight, None
+        # In the order of the reports, since a number alone does not tell an older hold from a newer one.
+        for told, answer in zip(answered.reports, batch.acknowledgements, strict=False):
+            walking = self._walkings.get(told.execution_key)
+            if walking is None or walking.token != told.fencing_token or walking.sent is None:
                 continue
-            report, wave = walking.sent, walking.wave
-            walking.sent = walking.wave = None
-            if answer.refusal:
-                self._refused(walking, report, wave, answer)
-                continue
-            walking.number = answer.number
+            try:
+                self._answered(walking, answer)
+            except Exception as defect:
+                self.defective(walking, defect)
+        if self._changed or self._condemned:
+            self._wake()
+        self._move()
+
+    def _answered(self, walking: Walking, answer: Acknowledgement) -> None:
+        report, walking.sent = walking.sent, None
+        assert report is not None, "only what was sent is answered"
+        if answer.refusal:
+            wave, walking.wave = walking.wave, None
+            self._refused(walking, report, wave, answer)
+            return
+        walking.number = answer.number
+        if walking.doomed:
+            self._doom(walking, walking.doomed)
+            return
+        if not walking.rest:
+            wave, walking.wave = walking.wave, None
             walking.inbox_reported = report.inbox_position
             if report.HasField("release") or wave is None or wave.terminal:
                 self._drop(walking.key)
-                continue
+                return
             self._launch(walking, wave)
-            if answer.cache_answers:
-                walking.cache_answered(answer.cache_answers, self._clock.now())
-            if walking.walk.has_news or walking.walk.ready or not walking.live:
-                self._changed[walking.key] = walking
-        if self._changed or self._condemned:
-            self._wake()
+        if answer.cache_answers:
+            walking.cache_answered(answer.cache_answers, self._clock.now())
+        if walking.rest or walking.walk.has_news or walking.walk.ready or not walking.live:
+            self._changed[walking.key] = walking
 
     def _launch(self, walking: Walking, wave: Wave) -> None:
         launch = self._launcher.launch
@@ -422,60 +505,25 @@ class Worker:
             self._drop(walking.key)
         elif answer.refusal == ErrorReason.ERROR_REASON_BUSY and report.HasField("release"):
             # Something came in while it was being parked; the events of the report were not committed.
+            walking.unparkable_at = report.inbox_position
             report.ClearField("release")
             walking.again = (report, wave)
             self._changed[walking.key] = walking
         else:
-            log.error(
-                "a report was refused", execution=walking.surroundings.execution, message=answer.message
-            )
-            self._condemned.append(
-                condemnation(
-                    walking.key, walking.token, walking.number + 1, answer.message, self._clock.now()
-                )
-            )
-            self._drop(walking.key)
+            log.error("a report was refused", execution=walking.execution, message=answer.message)
+            self._doom(walking, answer.message)
 
     # --- timers and the end -----------------------------------------------------------------------
 
-    def _note_timer(self, walking: Walking) -> None:
-        timer = walking.walk.next_timer
-        if timer is not None and timer != walking.timer:
-            heapq.heappush(self._timers, (timer, walking.key))
-        walking.timer = timer
+    def _ring(self, walking: Walking, now: int) -> None:
+        try:
+            walking.walk.timer(now)
+        except Exception as defect:
+            self.defective(walking, defect)
+        else:
+            self._changed[walking.key] = walking
 
-    def _set_timer(self, now: int) -> None:
-        """Arms one timer for the earliest wait; entries that no longer hold are passed over."""
-        while self._timers:
-            due, key = self._timers[0]
-            walking = self._walkings.get(key)
-            if walking is not None and walking.timer == due:
-                break
-            heapq.heappop(self._timers)
-        earliest = self._timers[0][0] if self._timers else None
-        if earliest == self._armed:
-            return
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
-        self._armed = earliest
-        if earliest is not None:
-            delay = max(0.001, (earliest - now) / 1_000_000)
-            self._timer = asyncio.get_running_loop().call_later(delay, self._timers_due)
-
-    def _timers_due(self) -> None:
-        now = self._clock.now()
-        self._timer = None
-        self._armed = None
-        while self._timers and self._timers[0][0] <= now:
-            _, key = heapq.heappop(self._timers)
-            walking = self._walkings.get(key)
-            if walking is not None and walking.timer is not None and walking.timer <= now:
-                walking.timer = None
-                walking.walk.timer(now)
-                self._changed[key] = walking
-        # Loops count in milliseconds and ring early by less than one: what is not due yet is armed again.
-        self._set_timer(now)
+    def _rung(self) -> None:
         if self._changed:
             self._wake()
 
@@ -486,8 +534,8 @@ class Worker:
         against the infrastructure's budget and not against the task's.
         """
         self._draining = True
+        self._send(WorkRequest(capacity=Capacity(executions=0)))
         if self._walkings:
-            self._send(WorkRequest(capacity=Capacity(executions=0)))
             self._changed.update(self._walkings)
             self._wake()
             try:
@@ -496,6 +544,10 @@ class Worker:
             except TimeoutError:
                 log.warning("what still runs is stopped", attempts=len(self._outstanding))
         await self._launcher.stop(0)
-        for handle in (self._timer, self._renewer):
-            if handle is not None:
-                handle.cancel()
+        if self._walkings and self._connected:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(LAST_WORDS):
+                    await self._drained.wait()
+        self._alarms.cancel()
+        if self._renewer is not None:
+            self._renewer.cancel()

@@ -45,3 +45,16 @@ def test_what_went_to_standard_error_goes_there(capsys: pytest.CaptureFixture[st
 def test_bytes_that_are_no_text_are_shown_all_the_same(capsys: pytest.CaptureFixture[str]) -> None:
     Printer(prefixed=False).take(piece(b"\xff\xfe!\n"))
     assert capsys.readouterr().out == "\ufffd\ufffd!\n"
+
+
+def test_a_node_is_called_as_its_label_says(capsys: pytest.CaptureFixture[str]) -> None:
+    asked: list[str] = []
+
+    def label(path: str) -> str:
+        asked.append(path)
+        return f"fit ({path})"
+
+    printer = Printer(prefixed=True, label=label)
+    printer.take(piece(b"a\nb\n"))
+    assert click.unstyle(capsys.readouterr().out) == "fit (n0) | a\nfit (n0) | b\n"
+    assert asked == ["n0"]

@@ -50,6 +50,6 @@ def test_of_a_map_only_tenths_and_failed_items_are_told() -> None:
         Node("n1/4", "TASK", NodePhase.FAILED, 1, "4", failure=failure),
         Node("n1", "MAP", NodePhase.RUNNING, 0, "fit", counts=Counts(succeeded=29, failed=1, total=100)),
     )
-    assert [line[2:] for line in lines] == ["4 (n1/4) failed: ValueError: bad", "fit 30/100, 1 failed"]
+    assert [line[2:] for line in lines] == ["fit[4] (n1/4) failed: ValueError: bad", "fit 30/100, 1 failed"]
     still = Node("n1", "MAP", NodePhase.RUNNING, 0, "fit", counts=Counts(succeeded=34, failed=1, total=100))
     assert told(narrator, still) == []

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from volery_cli.output import ago, jsonable, span, value_text
+from volery_cli.output import ago, cut, jsonable, size_text, span
 
 
 class Colour(StrEnum):
@@ -81,13 +81,22 @@ def test_times_ago_have_one_unit() -> None:
     assert ago(None, now) == ""
 
 
-def test_a_long_value_is_cut_and_its_length_told() -> None:
-    assert value_text("x" * 5000).endswith("… (5000 characters)")
+@pytest.mark.parametrize(
+    ("size", "told"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (2360, "2.3 KiB"),
+        (1 << 20, "1.0 MiB"),
+        (41 << 30, "41 GiB"),
+    ],
+)
+def test_a_size_is_said_as_people_say_it(size: int, told: str) -> None:
+    assert size_text(size) == told
 
 
-def test_a_table_is_shown_as_one() -> None:
-    import pandas as pd
-
-    shown = value_text(pd.DataFrame({"bird": ["gull", "tern"], "count": [3, 4]}))
-    assert shown.startswith("2 rows, 2 columns\n")
-    assert "gull" in shown
+def test_a_text_that_is_cut_shows_it_and_keeps_to_its_length() -> None:
+    assert cut("penguins", 8, unicode=True) == "penguins"
+    assert cut("penguins", 5, unicode=True) == "peng…"
+    assert cut("penguins", 5, unicode=False) == "pe..."

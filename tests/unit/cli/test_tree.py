@@ -161,3 +161,18 @@ def test_when_all_is_important_the_end_is_cut_and_counted() -> None:
     kept = fitting(lines(*["RUNNING"] * 10), 4)
     assert len(kept) == 4
     assert kept[-1].text().strip() == "… 7 more"
+
+
+def test_a_message_that_is_cut_shows_it() -> None:
+    tree = Tree(execution())
+    failure = Failure("USER", "ValueError", "bad " * 100)
+    tree.fold(tree.execution, [node("n0", NodePhase.FAILED, failure=failure)])
+    assert drawn(tree)[1].endswith("bad bad…")
+    assert drawn(tree, unicode=False)[1].endswith("b...")
+
+
+def test_a_node_without_a_name_is_called_as_its_target_or_as_the_end_of_its_path() -> None:
+    tree = Tree(execution())
+    hit = node("n0", NodePhase.SUCCEEDED, cache_status="HIT", target_name="flows.collect")
+    tree.fold(tree.execution, [hit, replace(hit, path="n1", name="n1", target_name="")])
+    assert drawn(tree)[1:] == ["├─ ✔ collect  cached", "└─ ✔ n1  cached"]
