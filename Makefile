@@ -20,6 +20,10 @@ $(VENV)/.installed: $(MANIFESTS)
 	@$(PY) -m pip install -q --disable-pip-version-check -U pip uv || $(PY) -m pip install -q -U pip
 	@$(PY) -m uv pip install -q -p $(PY) $(MEMBERS) --group dev \
 	  || (echo "uv failed; trying pip" && $(PY) -m pip install -q $(MEMBERS) --group dev)
+	@# Every process that a test or a demo starts imports these; a cache halves its start, even where the
+	@# environment forbids Python to write one by the way.
+	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m compileall -q -j 2 -x '/(sklearn|scipy|pandas|pyarrow|mypy|joblib)/|/tests?/' \
+	  $(VENV)/lib idl controlplane dataplane migrations clients >/dev/null || true
 	@touch $@
 
 gen: install ## Derive both generated trees from the IDL
