@@ -100,11 +100,16 @@ class Dispatcher:
         if session is None or session.capacity <= 0:
             return None
         claims = session.claim(tx, 1)
-        return (lambda: self._placed(session, claims)) if claims else None
+        if not claims:
+            return None
+        is_new = claims[0].claimed.record.create_time >= tx.now
+        return lambda: self._placed(session, claims, is_new)
 
-    def _placed(self, session: WorkerSession, claims: Sequence[Claim]) -> None:
+    def _placed(self, session: WorkerSession, claims: Sequence[Claim], is_new: bool) -> None:
         session.capacity -= len(claims)
         self.hand_out(session, claims)
+        if not is_new:  # an older one came first, so the new one waits for somebody else
+            self._wakeups.notify_work()
 
     async def run(self) -> None:
         """Dispatches until cancelled."""

@@ -185,7 +185,8 @@ class Desk:
         name = f"e{self.created}"
 
         def intention(tx: Transaction) -> tuple[ExecutionKey, Callable[[], None] | None]:
-            key = tx.executions.insert(new_execution(name, options=b"", **changes), values)
+            new = new_execution(name, options=b"", create_time=tx.now, **changes)
+            key = tx.executions.insert(new, values)
             return key, self.dispatcher.place(tx)
 
         key, deliver = await self.database.transact(intention)

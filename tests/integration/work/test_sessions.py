@@ -6,7 +6,15 @@ from support.hand_worker import node_event
 from volery_controlplane.domain.errors import Invalid, Stale
 from voleryidl.core.v1.phase_pb2 import NodePhase
 from voleryidl.execution.v1.execution_pb2 import LogChunk, LogStream
-from voleryidl.worker.v1.worker_service_pb2 import Drain, ExecutionLogs, Hello, LogBatch, Release, ValueRef
+from voleryidl.worker.v1.worker_service_pb2 import (
+    Drain,
+    ExecutionLogs,
+    Hello,
+    LogBatch,
+    Park,
+    Release,
+    ValueRef,
+)
 
 QUEUED = NodePhase.NODE_PHASE_QUEUED
 DRAIN = Release(drain=Drain())
@@ -91,6 +99,20 @@ async def test_a_frozen_worker_with_room_does_not_keep_new_executions_from_other
         assert live.read().known == {key: 1}
         await live.end(key)
     assert frozen.read().known == {}
+
+
+async def test_an_older_execution_that_comes_first_leaves_the_new_one_to_another_worker(desk: Desk) -> None:
+    one = await desk.connect("w1", "s1", room=1)
+    older = await desk.create()
+    other = await desk.connect("w2", "s2", room=1)
+    await desk.settle()
+    due = Release(park=Park())
+    due.park.wake_time.FromMicroseconds(1)
+    await one.read().report(older, release=due)
+    desk.hints.work = False
+    newer = await desk.create()
+    await desk.settle()
+    assert {**one.read().known, **other.read().known} == {older: 2, newer: 1}
 
 
 async def test_a_session_that_was_ended_elsewhere_does_not_swallow_a_new_execution(desk: Desk) -> None:

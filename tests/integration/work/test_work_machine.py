@@ -293,5 +293,5 @@ def test_nothing_is_left_unclaimed_or_untold_on_postgres() -> None:
 @pytest.mark.deep
 @pytest.mark.timeout(600)
 def test_nothing_is_left_unclaimed_or_untold_at_length() -> None:
-    deep = settings(SETTINGS, max_examples=400, stateful_step_count=60)
+    deep = settings(SETTINGS, max_examples=1_000, stateful_step_count=60)
     run_state_machine_as_test(_machine(fresh_sqlite), settings=deep)

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import gc
 import importlib
+import io
 import os
 import signal
 import socket
@@ -66,6 +67,9 @@ class Zygote:
         saved = os.dup(1), os.dup(2)
         for stream in (1, 2):
             Spool(settings.spool, stream, 0, 0)
+        for output in (sys.stdout, sys.stderr):
+            if isinstance(output, io.TextIOWrapper):  # what an import prints before it crashes must be there
+                output.reconfigure(line_buffering=True)
         for name in modules:
             self._tried.add(name)
             with contextlib.suppress(BaseException):
