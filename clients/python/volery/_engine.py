@@ -331,7 +331,7 @@ def _lock_within(path: Path, patience: float) -> int:
 def _is_ours(pid: int) -> bool:
     """Whether a process id still belongs to a process of an engine, and not to somebody else by now."""
     listed = subprocess.run(  # noqa: S603  # fixed program, no shell
-        ["ps", "-o", "args=", "-p", str(int(pid))],  # noqa: S607  # the system's ps, wherever it lies
+        ["ps", "-ww", "-o", "args=", "-p", str(int(pid))],  # noqa: S607  # the system's ps, wherever it lies
         capture_output=True,
         text=True,
         check=False,

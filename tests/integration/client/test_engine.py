@@ -82,7 +82,10 @@ def test_the_death_of_the_supervisor_ends_its_children(tmp_path: Path) -> None:
 
 
 @pytest.mark.timeout(120)
-def test_what_a_killed_supervisor_left_is_cleared_away(tmp_path: Path) -> None:
+def test_what_a_killed_supervisor_left_is_cleared_away(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")  # a narrow screen must not hide whose process it is
     with subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR, str(tmp_path)],
         stdin=subprocess.PIPE,
