@@ -4,6 +4,8 @@ Stores are synchronous and live inside a transaction. `Database.transact` runs a
 transaction that it may share with other intentions (group commit): all effects of one intention are
 committed together or not at all, and the awaitable ends after the commit. `Database.read` runs a
 query on its own snapshot.
+
+It is long since it is a list, one paragraph a port: who writes an adapter finds every promise in one place.
 """
 
 from __future__ import annotations

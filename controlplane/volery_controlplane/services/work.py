@@ -2,6 +2,8 @@
 
 One method per message of the `Work` stream. `report` is the hot path: one wave, one transaction, one
 acknowledgement; a refused report of one execution leaves the others of its wave untouched.
+
+It is long since these messages are one protocol over the same sessions; handing out is in `assignments`.
 """
 
 from __future__ import annotations

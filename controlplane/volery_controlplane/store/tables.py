@@ -6,6 +6,8 @@ both engines, so that a page means the same everywhere.
 
 `sort_path` is a node's path with item indexes padded (`volery_rules.paths.sort_key`): the order of keys is
 the order of paths, and a subtree is one range of keys.
+
+It is long since it is the whole schema, to be read beside the migrations.
 """
 
 from __future__ import annotations

@@ -8,6 +8,9 @@ answer comes: nothing starts that is not committed.
 
 The way of one attempt: `received(assignment)` makes a walk → `_turn` admits a start and sends it →
 `_acknowledged` launches it → `observed(Succeeded)` puts the result into the walk → `_turn` …
+
+This module is long since all of it reads and writes one state, what is held, changed and in flight,
+whose rules must be seen together; what has a state of its own is apart (`taking`, `walking`, `alarms`).
 """
 
 from __future__ import annotations
