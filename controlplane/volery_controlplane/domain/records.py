@@ -227,6 +227,15 @@ class FoldedReport:
 
 
 @dataclass(frozen=True, slots=True)
+class FirstHold:
+    """A worker's hold of an execution from the moment it is created, with token 1."""
+
+    session_id: str
+    worker_id: str
+    report: FoldedReport | None  # what is committed of it as report 1; its key is not looked at
+
+
+@dataclass(frozen=True, slots=True)
 class JournalRow:
     """One report's events. Event i has sequence `first_sequence + i`."""
 

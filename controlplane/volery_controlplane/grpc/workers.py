@@ -166,6 +166,7 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
             outbox.append(WorkResponse(renewed=Renewed(number=request.renewal.number, alive=alive)))
         elif arm == "capacity":
             session.capacity = request.capacity.executions
+            session.attempts = request.capacity.attempts
             self._dispatcher.offer()
         else:
             raise Invalid(f"a worker cannot say {arm or 'nothing'} here")

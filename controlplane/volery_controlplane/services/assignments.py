@@ -22,7 +22,14 @@ from voleryidl.event.v1.event_pb2 import ExecutionId
 from voleryidl.worker.v1.worker_service_pb2 import Assignment, InboxEntry, NodeSnapshot
 
 from volery_controlplane.domain.errors import Transient
-from volery_controlplane.domain.records import ClaimedExecution, ExecutionKey, NodeRow
+from volery_controlplane.domain.records import (
+    ClaimedExecution,
+    ExecutionKey,
+    ExecutionRecord,
+    FirstHold,
+    NodeRow,
+    ValueRow,
+)
 from volery_controlplane.services.ports import Database, Transaction
 from volery_controlplane.services.values import INPUTS
 
@@ -66,6 +73,18 @@ def claim_for(
         )
         for item in tx.executions.claim(session_id, worker_id, pools, limit, tx.now)
     ]
+
+
+def claim_of_created(record: ExecutionRecord, inputs: Sequence[ValueRow], hold: FirstHold) -> Claim:
+    """The claim of an execution that was created for its holder; nothing of it need be read."""
+    report = hold.report
+    last_report = 0 if report is None else report.report_number
+    claimed = ClaimedExecution(record, 1, last_report, inbox_acknowledged=0, fresh=True)
+    page = _page_of(claimed, inputs)
+    if report is not None:
+        page.starts_committed = True
+        page.nodes.extend(_to_snapshot(node) for node in report.nodes)
+    return Claim(claimed, page, [])
 
 
 async def pages(database: Database, claim: Claim) -> AsyncIterator[Assignment]:
@@ -114,6 +133,10 @@ def inbox_entries(tx: Transaction, key: ExecutionKey, after: int) -> list[InboxE
 
 
 def _first_page(tx: Transaction, item: ClaimedExecution) -> Assignment:
+    return _page_of(item, tx.executions.values(item.record.key, "", INPUTS))
+
+
+def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow]) -> Assignment:
     record = item.record
     created = Timestamp()
     created.FromMicroseconds(record.create_time)
@@ -129,7 +152,6 @@ def _first_page(tx: Transaction, item: ClaimedExecution) -> Assignment:
         inputs=LiteralMap(),
         last_report_number=item.last_report,
     )
-    rows = tx.executions.values(record.key, "", INPUTS)
     are_whole = all(row.chunk_count <= 1 for row in rows)
     page.inputs_complete = are_whole and sum(len(row.content) for row in rows) <= INPUT_BYTES
     if page.inputs_complete:

@@ -1,8 +1,8 @@
 """Hands executions and inbox entries to the workers whose streams end in this control plane.
 
-The usual way of a new execution is `place`: it is claimed in the very transaction that creates it. For
-everything else (more work than room, dead workers, due timers) the dispatcher sleeps until something was
-committed that might be work, then claims for all sessions with room in one transaction.
+The usual way of a new execution is `reserve`: room is kept for it, and it is held from the very transaction
+that creates it. For everything else (more work than room, dead workers, due timers) the dispatcher sleeps
+until something was committed that might be work, then claims for all sessions with room in one transaction.
 
 What is claimed for a stream must be told on that stream. A stream that is gone by then knows nothing of
 it, so the claim is taken back at once; what was told and did not arrive is taken back when the worker
@@ -27,7 +27,8 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 
 from volery_controlplane.domain.errors import Refusal
 from volery_controlplane.services.assignments import PAGE_BYTES, Claim
-from volery_controlplane.services.ports import Transaction, Wakeup, Wakeups
+from volery_controlplane.services.placement import Place
+from volery_controlplane.services.ports import Wakeup, Wakeups
 from volery_controlplane.services.work import WorkerSession, WorkService
 
 log = structlog.get_logger(__name__)
@@ -54,6 +55,33 @@ class _Stream:
     session: WorkerSession
     line: Line
     snapshots: asyncio.Lock = field(default_factory=asyncio.Lock)  # they are read and sent one by one
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """The `Place` port: one execution's room, already taken off its session's capacity."""
+
+    dispatcher: Dispatcher
+    session: WorkerSession
+    is_idle: bool
+
+    @property
+    def session_id(self) -> str:
+        return self.session.session_id
+
+    @property
+    def worker_id(self) -> str:
+        return self.session.worker_id
+
+    def fill(self, claim: Claim) -> None:
+        self.session.placing -= 1
+        self.dispatcher.hand_out(self.session, [claim])
+
+    def give_back(self) -> None:
+        self.session.placing -= 1
+        if not self.session.draining:
+            self.session.capacity += 1
+            self.dispatcher.offer()
 
 
 class Dispatcher:
@@ -90,26 +118,20 @@ class Dispatcher:
         for stream in self._streams.values():
             stream.line.append(WorkResponse(go_away=GoAway()))
 
-    def place(self, tx: Transaction) -> Callable[[], None] | None:
-        """Claims for the session with most room, in the caller's transaction; see `Placement`.
-
-        Runs on the database's thread, so it only reads the sessions; what it claims is counted when it is
-        delivered, so those who create at the same moment may give a session more than it has room for.
-        """
-        session = max(self.sessions(), key=lambda item: item.capacity, default=None)
+    def reserve(self, pool: str) -> Place | None:
+        """Keeps room at the worker of a pool that has most; see `Placement`."""
+        if self._work.has_backlog:
+            return None  # older ones come first; the dispatcher hands them out
+        session = max(
+            (item for item in self.sessions() if pool in (item.pools or ("",))),
+            key=lambda item: item.capacity,
+            default=None,
+        )
         if session is None or session.capacity <= 0:
             return None
-        claims = session.claim(tx, 1)
-        if not claims:
-            return None
-        is_new = claims[0].claimed.record.create_time >= tx.now
-        return lambda: self._placed(session, claims, is_new)
-
-    def _placed(self, session: WorkerSession, claims: Sequence[Claim], is_new: bool) -> None:
-        session.capacity -= len(claims)
-        self.hand_out(session, claims)
-        if not is_new:  # an older one came first, so the new one waits for somebody else
-            self._wakeups.notify_work()
+        session.capacity -= 1
+        session.placing += 1
+        return _Place(self, session, len(session.inbox_sent) + session.placing <= session.attempts)
 
     async def run(self) -> None:
         """Dispatches until cancelled."""

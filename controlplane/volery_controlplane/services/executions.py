@@ -7,7 +7,7 @@ by, the second has defaults and fixed inputs added and is cast to the interface.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -25,14 +25,17 @@ from volery_controlplane.domain.records import (
     ExecutionKey,
     ExecutionName,
     ExecutionRecord,
+    FirstHold,
     NewExecution,
     NodeRow,
     ProjectRecord,
 )
 from volery_controlplane.services.aborts import record_abort
+from volery_controlplane.services.assignments import Claim, claim_of_created
 from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.pages import Listing, Page, PageRequest
-from volery_controlplane.services.ports import Database, Ids, Placement, Transaction, Wakeups
+from volery_controlplane.services.placement import Beginnings, Place, Placement
+from volery_controlplane.services.ports import Database, Ids, Transaction, Wakeups
 from volery_controlplane.services.projects import Tenancy
 from volery_controlplane.services.requests import checked_request_id, fingerprint_of, once
 from volery_controlplane.services.targets import Target, check_intention, resolve
@@ -103,7 +106,8 @@ class Executions:
         tenancy: says whether a project takes something new.
         ids: makes uids and names.
         wait_limit: the longest wait of one call.
-        placement: may give a new execution to a worker in the transaction that creates it.
+        placement: keeps room for a new execution, so that it is given to a worker in the transaction
+            that creates it.
         listening: how it is waited.
     """
 
@@ -124,6 +128,7 @@ class Executions:
         self._wait_limit = wait_limit
         self._placement = placement
         self._listening = listening
+        self._beginnings = Beginnings()
         self._committing: set[asyncio.Task[tuple[ExecutionRecord, bool]]] = set()
 
     async def create(self, intention: ExecutionIntention) -> tuple[ExecutionRecord, bool]:
@@ -136,13 +141,16 @@ class Executions:
         name = ExecutionName(intention.id.project, intention.id.domain, chosen)
         uid = self._ids.uid()
 
-        def act(tx: Transaction) -> tuple[ExecutionRecord, Callable[[], None] | None, bool]:
-            made: list[ExecutionRecord] = []
+        def act(
+            tx: Transaction, place: Place | None
+        ) -> tuple[ExecutionRecord | None, Claim | None, ExecutionRecord | None]:
+            """Gives what is made, with its claim where it is placed; or what was there before."""
+            made: list[tuple[ExecutionRecord, Claim | None]] = []
 
             def create() -> dict[str, str]:
                 standing = tx.executions.get(name) if intention.id.name else None
                 if standing is None:
-                    made.append(self._insert(tx, intention, name, uid, fingerprint))
+                    made.append(self._insert(tx, intention, name, uid, fingerprint, place))
                 elif standing.fingerprint != fingerprint:
                     raise AlreadyExists(
                         f"execution {name.name} exists, with another target, inputs or options",
@@ -152,18 +160,25 @@ class Executions:
 
             answer, _ = once(tx, request, "CreateExecution", wanted, create)
             if made:
-                return made[0], self._placement.place(tx), False
-            return required(tx, ExecutionName(name.project, name.domain, answer["name"])), None, True
+                return *made[0], None
+            return None, None, required(tx, ExecutionName(name.project, name.domain, answer["name"]))
 
         async def commit() -> tuple[ExecutionRecord, bool]:
-            record, deliver, existed = await self._database.transact(act)
-            if deliver is not None:
-                deliver()
-            elif not existed:
+            place, claim = self._placement.reserve(""), None
+            try:
+                made, claim, standing = await self._database.transact(lambda tx: act(tx, place))
+            finally:
+                if place is not None and claim is None:
+                    place.give_back()
+            if made is None:
+                assert standing is not None, "either it was there or it was made"
+                return standing, True
+            if place is not None and claim is not None:
+                place.fill(claim)
+            else:
                 self._wakeups.notify_work()
-            if not existed:
-                self._wakeups.notify_project(record.id.project, record.id.domain)
-            return record, existed
+            self._wakeups.notify_project(made.id.project, made.id.domain)
+            return made, False
 
         # What is committed must be delivered, though the caller may have gone meanwhile.
         committing = asyncio.create_task(commit())
@@ -295,7 +310,8 @@ class Executions:
         name: ExecutionName,
         uid: str,
         fingerprint: str,
-    ) -> ExecutionRecord:
+        place: Place | None,
+    ) -> tuple[ExecutionRecord, Claim | None]:
         project = self._tenancy.check_open(tx, name.project, name.domain)
         target = resolve(tx, intention.target)
         inputs = target.effective_inputs(intention.inputs)
@@ -317,8 +333,25 @@ class Executions:
             create_time=tx.now,
             warnings=(),
         )
-        key = tx.executions.insert(new, [*rows_of(GIVEN, intention.inputs), *rows_of(INPUTS, inputs)])
-        return _as_created(new, key)
+        hold = self._hold(tx, target.closure_digest, options, place)
+        effective = rows_of(INPUTS, inputs)
+        key = tx.executions.insert(new, [*rows_of(GIVEN, intention.inputs), *effective], hold)
+        record = _as_created(new, key, hold)
+        return record, None if hold is None else claim_of_created(record, effective, hold)
+
+    def _hold(
+        self, tx: Transaction, closure_digest: str, options: ExecutionOptions, place: Place | None
+    ) -> FirstHold | None:
+        """The hold of who has room, with the first steps where they can be told."""
+        if place is None or not tx.sessions.is_open(place.session_id):
+            return None
+        beginning = self._beginnings.of(tx, closure_digest)
+        report = (
+            beginning.report(place.session_id, place.worker_id, tx.now)
+            if place.is_idle and beginning is not None and beginning.suits(options)
+            else None
+        )
+        return FirstHold(place.session_id, place.worker_id, report)
 
 
 def required(tx: Transaction, id: ExecutionName) -> ExecutionRecord:
@@ -353,8 +386,9 @@ def _with_outputs(tx: Transaction, key: ExecutionKey) -> tuple[ExecutionRecord, 
     return record, _outputs(tx, record)
 
 
-def _as_created(new: NewExecution, key: ExecutionKey) -> ExecutionRecord:
+def _as_created(new: NewExecution, key: ExecutionKey, hold: FirstHold | None) -> ExecutionRecord:
     """The record of an execution in the transaction that made it, without reading it back."""
+    report = None if hold is None else hold.report
     return ExecutionRecord(
         key=key,
         id=new.id,
@@ -368,16 +402,16 @@ def _as_created(new: NewExecution, key: ExecutionKey) -> ExecutionRecord:
         closure_digest=new.closure_digest,
         options=new.options,
         principal=new.principal,
-        phase=ExecutionPhase.EXECUTION_PHASE_QUEUED,
+        phase=ExecutionPhase.EXECUTION_PHASE_QUEUED if report is None else report.phase,
         create_time=new.create_time,
-        start_time=None,
+        start_time=None if report is None else report.start_time,
         end_time=None,
         failure=b"",
         abort=b"",
-        counts=b"",
-        last_sequence=0,
+        counts=b"" if report is None else report.counts or b"",
+        last_sequence=0 if report is None else report.last_sequence,
         warnings=new.warnings,
-        worker_id="",
+        worker_id="" if hold is None else hold.worker_id,
     )
 
 

@@ -27,6 +27,7 @@ from volery_controlplane.domain.records import (
     ExecutionKey,
     ExecutionName,
     ExecutionRecord,
+    FirstHold,
     FoldedReport,
     InboxRow,
     JournalRow,
@@ -104,8 +105,14 @@ class EntityStore(Protocol):
 class ExecutionStore(Protocol):
     """Executions and all that belongs to one."""
 
-    def insert(self, new: NewExecution, values: Sequence[ValueRow]) -> ExecutionKey:
-        """Adds an execution in phase QUEUED with its values; raises AlreadyExists. Also a change."""
+    def insert(
+        self, new: NewExecution, values: Sequence[ValueRow], hold: FirstHold | None = None
+    ) -> ExecutionKey:
+        """Adds an execution with its values; raises AlreadyExists. Also a change.
+
+        It is claimable and in phase QUEUED; or held, and as far as the hold's report says. Whether the
+        session of the hold is open the caller has made sure of, with `SessionStore.is_open`.
+        """
 
     def get(self, id: ExecutionName) -> ExecutionRecord | None:
         """One execution by name."""
@@ -232,6 +239,9 @@ class SessionStore(Protocol):
 
     def get(self, session_id: str) -> SessionRecord | None:
         """One session."""
+
+    def is_open(self, session_id: str) -> bool:
+        """Whether a session may be given something; it cannot end before this transaction does."""
 
     def renew(self, session_id: str, expire_time: Micros) -> bool:
         """Extends a lease; False when the session has ended."""
@@ -370,17 +380,6 @@ class Wakeups(Protocol):
 
     def watch_work(self) -> AbstractAsyncContextManager[Wakeup]:
         """Listens for work."""
-
-
-class Placement(Protocol):
-    """Gives new executions to workers without waiting for the dispatcher."""
-
-    def place(self, tx: Transaction) -> Callable[[], None] | None:
-        """Claims for a worker with room, inside the transaction that created something to claim.
-
-        Gives what must be called on the event loop once it is committed; None when no worker of this
-        control plane has room.
-        """
 
 
 class Wakeup(Protocol):

@@ -69,9 +69,10 @@ class WorkSettings:
 class WorkerSession:
     """A worker's session, as one control plane sees it while the stream is open.
 
-    `capacity` is how many more executions it takes; none once it is `draining`. `inbox_sent` has what
-    the worker knows it holds, with how far each inbox was pushed down, so that nothing is pushed twice
-    or before the execution itself; `inbox_waits` says that something was not pushed for that reason.
+    `capacity` is how many more executions it takes; none once it is `draining`. `attempts` is how many
+    attempts it has places for, `placing` how many executions are being created for it. `inbox_sent` has
+    what the worker knows it holds, with how far each inbox was pushed down, so that nothing is pushed
+    twice or before the execution itself; `inbox_waits` says that something was not pushed for that reason.
     Only the event loop writes here.
     """
 
@@ -79,6 +80,8 @@ class WorkerSession:
     worker_id: str
     pools: Sequence[str]
     capacity: int = 0
+    attempts: int = 0
+    placing: int = 0
     draining: bool = False
     inbox_sent: dict[int, int] = field(default_factory=dict)
     inbox_waits: bool = False
@@ -97,6 +100,11 @@ class WorkService:
         self._settings = settings
         # Whether executions may be waiting for room: when not, an end makes nobody look for work.
         self._backlog = True
+
+    @property
+    def has_backlog(self) -> bool:
+        """Whether executions may be waiting for room."""
+        return self._backlog
 
     async def open(self, hello: Hello) -> tuple[WorkerSession, Welcome]:
         """Opens a session, or takes it up again after a break.
@@ -189,25 +197,34 @@ class WorkService:
 
     async def claim(self, sessions: Sequence[WorkerSession]) -> list[tuple[WorkerSession, Sequence[Claim]]]:
         """Gives claimable executions to sessions with capacity."""
-        open_sessions = [session for session in sessions if session.capacity > 0]
         self._backlog = True
-        if not open_sessions:
+        # All of it is taken off first, so that nobody else gives the same room away meanwhile.
+        room = [(session, session.capacity) for session in sessions if session.capacity > 0]
+        if not room:
             return []
+        for session, _ in room:
+            session.capacity = 0
 
-        def intention(tx: Transaction) -> list[tuple[WorkerSession, Sequence[Claim], bool]]:
-            given: list[tuple[WorkerSession, Sequence[Claim], bool]] = []
-            for session in open_sessions:
-                claims = session.claim(tx, session.capacity)
+        def intention(tx: Transaction) -> list[tuple[WorkerSession, int, Sequence[Claim], bool]]:
+            given: list[tuple[WorkerSession, int, Sequence[Claim], bool]] = []
+            for session, free in room:
+                claims = session.claim(tx, free)
                 record = None if claims else tx.sessions.get(session.session_id)
-                given.append((session, claims, bool(claims) or not (record is None or record.ended)))
+                given.append((session, free, claims, bool(claims) or not (record is None or record.ended)))
             return given
 
+        try:
+            outcome = await self._database.transact(intention)
+        except BaseException:
+            for session, free in room:
+                _add_room(session, free)
+            raise
         given: list[tuple[WorkerSession, Sequence[Claim]]] = []
-        for session, claims, alive in await self._database.transact(intention):
+        for session, free, claims, alive in outcome:
             if not alive:  # its worker learns of it when it renews, if it lives at all
                 session.capacity = 0
                 continue
-            session.capacity -= len(claims)
+            _add_room(session, free - len(claims))
             if session.capacity > 0 and not session.pools:
                 self._backlog = False  # it could have had more, so there is no more
             if claims:
@@ -315,6 +332,12 @@ class WorkService:
         return await self._database.read(query)
 
 
+def _add_room(session: WorkerSession, executions: int) -> None:
+    """Gives room back that was taken off and not used."""
+    if not session.draining:
+        session.capacity += executions
+
+
 @dataclass(slots=True)
 class _Outcome:
     acknowledgements: list[Acknowledgement] = field(default_factory=list)
@@ -327,9 +350,9 @@ class _Outcome:
 
 def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[ExecutionReport]) -> _Outcome:
     """One wave in one transaction."""
-    now = tx.now
     keys = [ExecutionKey(report.execution_key) for report in reports]
     heads = tx.executions.heads(keys)
+    now = tx.now
     found = _lookup(tx, reports, now)
     outcome = _Outcome()
     folded: dict[ExecutionKey, FoldedReport] = {}

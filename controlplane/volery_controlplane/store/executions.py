@@ -18,6 +18,8 @@ from volery_controlplane.domain.records import (
     ExecutionKey,
     ExecutionName,
     ExecutionRecord,
+    FirstHold,
+    FoldedReport,
     InboxRow,
     Micros,
     NewExecution,
@@ -37,8 +39,8 @@ from volery_controlplane.store.pages import (
     optional_number,
     words_of,
 )
-from volery_controlplane.store.reports import UPSERT_VALUE, Reports
-from volery_controlplane.store.statements import Statement, insert_into, key_in, parameters
+from volery_controlplane.store.reports import UPSERT_NODE, UPSERT_VALUE, Reports, node_row
+from volery_controlplane.store.statements import Row, Statement, insert_into, key_in, parameters
 from volery_controlplane.store.tables import ExecutionLabel, ExecutionTag, Standing, table_of
 
 _T = EXECUTION
@@ -62,19 +64,33 @@ _GIVEN = (
     "pool",
     "create_time",
 )
+_BEGUN = (
+    "phase",
+    "start_time",
+    "counts",
+    "last_sequence",
+    "last_report",
+    "standing",
+    "fencing_token",
+    "session_id",
+    "worker_id",
+)
+_NOT_BEGUN: Row = (
+    ExecutionPhase.EXECUTION_PHASE_QUEUED,
+    None,
+    b"",
+    0,
+    0,
+    Standing.READY.value,
+    0,
+    "",
+    "",
+)
 _BEGINNING: Mapping[str, object] = {
-    "phase": ExecutionPhase.EXECUTION_PHASE_QUEUED,
     "failure": b"",
     "abort": b"",
-    "counts": b"",
-    "last_sequence": 0,
-    "last_report": 0,
     "inbox_last": 0,
     "inbox_acknowledged": 0,
-    "standing": Standing.READY.value,
-    "fencing_token": 0,
-    "session_id": "",
-    "worker_id": "",
 }
 
 _LISTING = Listing(
@@ -101,7 +117,7 @@ _LISTING = Listing(
 
 
 def _insert(dialect: str) -> Executable:
-    values = parameters(_GIVEN)
+    values = parameters((*_GIVEN, *_BEGUN))
     statement = insert_into(_T, dialect).values(**values, **_BEGINNING)
     return statement.on_conflict_do_nothing(index_elements=["project", "domain", "name"]).returning(_T.c.key)
 
@@ -156,7 +172,7 @@ def _abort(dialect: str, over: bool) -> Executable:
     )
 
 
-_INSERT = Statement(_insert, *_GIVEN)
+_INSERT = Statement(_insert, *_GIVEN, *_BEGUN)
 _INSERT_LABEL = Statement(_insert_label, "key", "name", "value")
 _INSERT_TAG = Statement(_insert_tag, "key", "tag")
 _GET = Statement(_get, "project", "domain", "name")
@@ -174,8 +190,15 @@ class SqlExecutionStore(Reports, Holds, JournalReads):
         self._link = link
         self._phases: dict[ExecutionKey, int] = {}
 
-    def insert(self, new: NewExecution, values: Sequence[ValueRow]) -> ExecutionKey:
-        """Adds an execution in phase QUEUED with its values; raises AlreadyExists. Also a change."""
+    def insert(
+        self, new: NewExecution, values: Sequence[ValueRow], hold: FirstHold | None = None
+    ) -> ExecutionKey:
+        """Adds an execution with its values; raises AlreadyExists. Also a change.
+
+        It is claimable and in phase QUEUED; or held, and as far as the hold's report says. Whether the
+        session of the hold is open the caller has made sure of.
+        """
+        report = None if hold is None else hold.report
         row = self._link.row(
             _INSERT,
             new.uid,
@@ -194,6 +217,7 @@ class SqlExecutionStore(Reports, Holds, JournalReads):
             json.dumps(list(new.warnings)) if new.warnings else "[]",
             new.pool,
             new.create_time,
+            *(_NOT_BEGUN if hold is None else _begun(hold)),
         )
         if row is None:
             raise AlreadyExists(
@@ -212,6 +236,8 @@ class SqlExecutionStore(Reports, Holds, JournalReads):
                         for v in values
                     ],
                 ),
+                (UPSERT_NODE, [] if report is None else _node_rows(key, report)),
+                (INSERT_JOURNAL, [] if report is None else [_journal_row(key, report)]),
                 (INSERT_CHANGE, [(key,)]),
             ]
         )
@@ -292,3 +318,21 @@ class SqlExecutionStore(Reports, Holds, JournalReads):
         An empty cursor means from now on. Never skips a change that is committed late.
         """
         return read_changes(self._link, project, domain, cursor, limit)
+
+
+def _begun(hold: FirstHold) -> Row:
+    """The columns of `_BEGUN` for an execution that is held from its creation."""
+    holder = (Standing.HELD.value, 1, hold.session_id, hold.worker_id)
+    report = hold.report
+    if report is None:
+        return (*_NOT_BEGUN[:5], *holder)
+    begun = (report.phase, report.start_time, report.counts or b"", report.last_sequence)
+    return (*begun, report.report_number, *holder)
+
+
+def _node_rows(key: ExecutionKey, report: FoldedReport) -> list[Row]:
+    return [node_row(key, sort_key(node.path), node) for node in report.nodes]
+
+
+def _journal_row(key: ExecutionKey, report: FoldedReport) -> Row:
+    return (key, report.last_sequence, report.first_sequence, report.time, *packed(report.journal))

@@ -10,17 +10,17 @@ from collections.abc import Mapping, Sequence
 from heapq import merge
 from itertools import islice
 
-from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, text, update
+from sqlalchemy import ColumnElement, bindparam, func, literal_column, select, update
 from sqlalchemy.sql import Executable
 
 from volery_controlplane.domain.records import ClaimedExecution, ExecutionKey, Micros
 from volery_controlplane.store.execution_rows import EXECUTION, RECORD_COLUMNS, to_record
 from volery_controlplane.store.links import Link
+from volery_controlplane.store.sessions import IS_OPEN
 from volery_controlplane.store.statements import Statement, key_in, text_in
-from volery_controlplane.store.tables import Standing, WorkerSession, table_of
+from volery_controlplane.store.tables import Standing
 
 _T = EXECUTION
-_S = table_of(WorkerSession)
 _FREE = {"standing": Standing.READY.value, "session_id": "", "worker_id": ""}
 
 
@@ -60,14 +60,6 @@ def _take(dialect: str) -> Executable:
         )
         .where(key_in(_T.c.key, "keys", dialect), _stands(Standing.READY))
         .returning(*RECORD_COLUMNS, _T.c.fencing_token, _T.c.last_report, _T.c.inbox_acknowledged)
-    )
-
-
-def _session_is_open(dialect: str) -> Executable:
-    return (
-        select(_S.c.session_id)
-        .where(_S.c.session_id == bindparam("session"), text("NOT ended"))
-        .with_for_update(read=True)
     )
 
 
@@ -114,7 +106,6 @@ def _unread(dialect: str) -> Executable:
 _WAKE = Statement(_wake, "now")
 _READY = Statement(_ready, "pool", "limit")
 _TAKE = Statement(_take, "session", "worker", "keys")
-_SESSION_IS_OPEN = Statement(_session_is_open, "session")
 _RELEASE_SESSION = Statement(_release_session, "session")
 _RELEASE = Statement(_release, "keys", "session")
 _HELD = Statement(_held, "session")
@@ -138,7 +129,7 @@ class Holds:
 
         A session that has ended gets nothing, since nobody would ever take it back.
         """
-        if limit <= 0 or self._link.row(_SESSION_IS_OPEN, session_id) is None:
+        if limit <= 0 or self._link.row(IS_OPEN, session_id) is None:
             return []
         self._link.change(_WAKE, now)
         ready = [

@@ -27,7 +27,7 @@ from volery_rules.paths import sort_key
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES, TERMINAL_NODE_PHASES
 
 from volery_controlplane.domain.errors import Busy, Invalid, Refusal, Stale
-from volery_controlplane.domain.records import ExecutionHead, ExecutionKey, FoldedReport
+from volery_controlplane.domain.records import ExecutionHead, ExecutionKey, FoldedReport, NodeRow
 from volery_controlplane.store.changes import INSERT_CHANGE
 from volery_controlplane.store.execution_rows import EXECUTION, HEAD_COLUMNS, to_head
 from volery_controlplane.store.journal import INSERT_JOURNAL, packed
@@ -159,7 +159,7 @@ _HEADS = Statement(_heads, "keys")
 _HEAD = Statement(_head, "key")
 _ADVANCE = Statement(lambda dialect: _advance(dialect, lets_go=False), *_ADVANCED, *_FENCE)
 _END_HOLD = Statement(lambda dialect: _advance(dialect, lets_go=True), *_ADVANCED, *_FENCE, *_LET_GO)
-_UPSERT_NODE = RowInsert(_N, ("execution_key", "sort_path", "parent", *NODE_COLUMNS), 2, _merge_node)
+UPSERT_NODE = RowInsert(_N, ("execution_key", "sort_path", "parent", *NODE_COLUMNS), 2, _merge_node)
 _UPSERT_ATTEMPT = RowInsert(_A, ("execution_key", "sort_path", *ATTEMPT_COLUMNS), 3, _merge_attempt)
 UPSERT_VALUE = RowInsert(_V, ("execution_key", "sort_path", *VALUE_COLUMNS), 5, _merge_value)
 _SET_COUNTS = Statement(_set_counts, "new_counts", "key", "path")
@@ -235,30 +235,7 @@ class Reports(Nodes):
             sorted_paths: dict[str, str] = {}
             for node in report.nodes:
                 path = sorted_paths[node.path] = sort_key(node.path)
-                nodes.append(
-                    (
-                        key,
-                        path,
-                        path.rpartition("/")[0],
-                        node.kind,
-                        node.phase,
-                        node.attempt,
-                        node.name,
-                        node.target_name,
-                        node.queue_time,
-                        node.start_time,
-                        node.end_time,
-                        node.failure,
-                        node.waiting_reason,
-                        node.wake_time,
-                        node.cache_status,
-                        node.cache_source,
-                        node.item_count,
-                        node.user_failures,
-                        node.infrastructure_failures,
-                        b"",
-                    )
-                )
+                nodes.append(node_row(key, path, node))
             for attempt in report.attempts:
                 attempts.append(
                     (
@@ -292,7 +269,7 @@ class Reports(Nodes):
             [
                 (_ADVANCE, advanced),
                 (_END_HOLD, ended),
-                (_UPSERT_NODE, nodes),
+                (UPSERT_NODE, nodes),
                 (_UPSERT_ATTEMPT, attempts),
                 (UPSERT_VALUE, values),
                 (_SET_COUNTS, counts),
@@ -333,6 +310,32 @@ class Reports(Nodes):
                     metadata={"execution_key": str(report.key), "path": path},
                 )
         return Busy("nodes changed while a wave was written")
+
+
+def node_row(key: ExecutionKey, path: str, node: NodeRow) -> Row:
+    """A node as `UPSERT_NODE` takes it; `path` is the sort key of its path."""
+    return (
+        key,
+        path,
+        path.rpartition("/")[0],
+        node.kind,
+        node.phase,
+        node.attempt,
+        node.name,
+        node.target_name,
+        node.queue_time,
+        node.start_time,
+        node.end_time,
+        node.failure,
+        node.waiting_reason,
+        node.wake_time,
+        node.cache_status,
+        node.cache_source,
+        node.item_count,
+        node.user_failures,
+        node.infrastructure_failures,
+        b"",
+    )
 
 
 def _letting_go(report: FoldedReport, over: bool) -> Row:

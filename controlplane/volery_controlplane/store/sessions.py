@@ -23,6 +23,10 @@ def _get(dialect: str) -> Executable:
     )
 
 
+def _is_open(dialect: str) -> Executable:
+    return select(_T.c.session_id).where(_T.c.session_id == bindparam("id"), _OPEN).with_for_update(read=True)
+
+
 def _open(dialect: str) -> Executable:
     statement = insert_into(_T, dialect).values(
         session_id=bindparam("id"),
@@ -64,6 +68,7 @@ def _expire(dialect: str) -> Executable:
 
 
 _GET = Statement(_get, "id")
+IS_OPEN = Statement(_is_open, "id")
 _OPEN_ONE = Statement(_open, "id", "worker", "expire", "ended")
 _END_OTHERS = Statement(_end_others, "worker", "id")
 _RENEW = Statement(_renew, "expire", "id")
@@ -93,6 +98,10 @@ class SqlSessionStore:
         """One session."""
         row = self._link.row(_GET, session_id)
         return None if row is None else SessionRecord(row[0], row[1], Micros(row[2]), bool(row[3]))
+
+    def is_open(self, session_id: str) -> bool:
+        """Whether a session may be given something; it cannot end before this transaction does."""
+        return self._link.row(IS_OPEN, session_id) is not None
 
     def renew(self, session_id: str, expire_time: Micros) -> bool:
         """Extends a lease; False when the session has ended."""

@@ -138,6 +138,15 @@ class Wave:
         """Whether there is anything to commit; fetches and cancels alone need no report."""
         return bool(self.events or self.outputs or self.cache_lookups or self.cache_writes)
 
+    def only_starts(self, paths: Sequence[str]) -> bool:
+        """Whether it says that the execution runs, intends first attempts of these nodes, and no more."""
+        return (
+            [(start.path, start.attempt) for start in self.starts] == [(path, 1) for path in paths]
+            and len(self.events) == 1 + len(paths)
+            and not (self.outputs or self.cancels or self.cache_lookups or self.cache_writes)
+            and not (self.node_counts or self.fetches or self.blobs or self.terminal)
+        )
+
 
 @dataclass(slots=True)
 class Ledger:

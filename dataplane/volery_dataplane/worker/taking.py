@@ -10,11 +10,12 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar
 
 import structlog
+from voleryidl.core.v1.phase_pb2 import ExecutionPhase
 from voleryidl.worker.v1.worker_service_pb2 import (
     Assignment,
     ExecutionInbox,
@@ -26,7 +27,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 
 from volery_dataplane.domain.plan import Plan, Unwalkable
 from volery_dataplane.domain.walk import NodeStanding, Walk, WalkStart
-from volery_dataplane.domain.waves import BlobFetch, Fetch
+from volery_dataplane.domain.waves import BlobFetch, Fetch, Wave
 from volery_dataplane.worker.ports import Blobs, Clock, ControlPlane, LogPiece, Unreachable
 from volery_dataplane.worker.walking import Surroundings, Walking, micros
 
@@ -180,7 +181,8 @@ class Taking:
             nodes=[_standing(node) for node in arriving.nodes],
             failure=first.failure if first.HasField("failure") else None,
         )
-        walk = Walk(plan, start, now)
+        begun = _begun(plan, start, now) if first.starts_committed else None
+        walk = Walk(plan, start, now) if begun is None else begun[0]
         walking = Walking(
             key=first.execution_key,
             token=first.fencing_token,
@@ -193,6 +195,9 @@ class Taking:
             ),
             number=first.last_report_number,
         )
+        if begun is not None:
+            walking.begun = begun[1]
+            return walking
         for path, attempt in list(walk.in_flight):
             # Local processes die with their worker, so what was under way is gone.
             walk.lost(path, attempt, now)
@@ -246,6 +251,22 @@ async def patiently(read: Callable[[], Coroutine[None, None, T]], what: str) -> 
             log.info("a read is tried again", what=what, why=str(problem))
         delay = next(delays, delay)
         await asyncio.sleep(delay)
+
+
+def _begun(plan: Plan, start: WalkStart, now: int) -> tuple[Walk, Wave] | None:
+    """A walk whose first wave is committed already, and that wave; None where it would begin otherwise.
+
+    Then somebody decided for us what we would not: such an execution is taken over like one whose worker
+    was lost, which mends everything.
+    """
+    began = min(now, *(node.queue_time for node in start.nodes))
+    walk = Walk(plan, replace(start, phase=ExecutionPhase.EXECUTION_PHASE_QUEUED, nodes=()), began)
+    walk.admit(len(start.nodes), began)
+    wave = walk.take(began)
+    if wave.only_starts([node.path for node in start.nodes]):
+        return walk, wave
+    log.error("an execution was begun otherwise than it begins", uid=start.uid)
+    return None
 
 
 def _standing(node: NodeSnapshot) -> NodeStanding:

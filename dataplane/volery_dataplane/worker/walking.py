@@ -59,7 +59,8 @@ class Walking:
     the wave it was made of; `rest` are further parts of one that was too long for a message; `again` is
     one whose parking was refused and that goes out once more. `inbox_position` is how far the walk has
     acted on its inbox, `inbox_reported` how far it has said so, and `unparkable_at` where it stood when
-    parking was refused. `doomed` says why the execution must end once `sent` is answered.
+    parking was refused. `begun` is a wave that was committed before this worker had the execution. `doomed`
+    says why the execution must end once `sent` is answered.
     """
 
     key: int
@@ -74,6 +75,7 @@ class Walking:
     rest: deque[ExecutionReport] = field(default_factory=deque)
     again: tuple[ExecutionReport, Wave | None] | None = None
     unparkable_at: int | None = None
+    begun: Wave | None = None
     doomed: str = ""
     live: set[AttemptKey] = field(default_factory=set)
     fetching: int = 0

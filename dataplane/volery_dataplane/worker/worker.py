@@ -192,7 +192,8 @@ class Worker:
             self._drop(key)
         if not self._draining:
             free = max(0, self._settings.executions - len(self._walkings))
-            self._send(WorkRequest(capacity=Capacity(executions=free)))
+            capacity = Capacity(executions=free, attempts=self._launcher.capacity)
+            self._send(WorkRequest(capacity=capacity))
         if self._in_flight is not None:
             # Sent, and perhaps committed, before the break: said again, and answered as a repeat.
             again = [report for report in self._in_flight.reports if report.execution_key in self._walkings]
@@ -248,6 +249,10 @@ class Worker:
             self._drop(walking.key)
         self._walkings[walking.key] = walking
         self._changed[walking.key] = walking
+        wave, walking.begun = walking.begun, None
+        if wave is not None and self._may_act():
+            self._intended(walking, wave)
+            self._launch(walking, wave)
         self._wake()
 
     def unwalkable(self, assignment: Assignment, message: str) -> None:
@@ -413,11 +418,7 @@ class Worker:
             self._launcher.cancel(walking.cancelled_keys(wave))
         if wave.fetches or wave.blobs:
             self._taking.fetch(walking, wave.fetches, wave.blobs, self)
-        for start in wave.starts:
-            key = AttemptKey(walking.key, start.path, start.attempt, walking.token)
-            walking.live.add(key)
-            self._outstanding.add(key)
-        self._alarms.note(walking)
+        self._intended(walking, wave)
         release = self._release(walking, now)
         told = walking.inbox_position == walking.inbox_reported
         if not wave.must_be_reported and release is None and told:
@@ -427,6 +428,14 @@ class Worker:
         if release is not None:
             report.release.CopyFrom(release)
         return report
+
+    def _intended(self, walking: Walking, wave: Wave) -> None:
+        """Counts the starts of a wave as under way, from before it is committed."""
+        for start in wave.starts:
+            key = AttemptKey(walking.key, start.path, start.attempt, walking.token)
+            walking.live.add(key)
+            self._outstanding.add(key)
+        self._alarms.note(walking)
 
     def _release(self, walking: Walking, now: int) -> Release | None:
         """Whether to let go of an execution: parked, when it only waits; drained, when nothing runs."""

@@ -17,14 +17,17 @@ from support.hand_worker import execution_event, node_event
 from volery_controlplane.domain.records import (
     ExecutionKey,
     ExecutionRecord,
+    FirstHold,
     Micros,
     NodeRow,
     SessionRecord,
     ValueRow,
 )
 from volery_controlplane.services.aborts import record_abort
+from volery_controlplane.services.assignments import Claim, claim_of_created
 from volery_controlplane.services.dispatch import Dispatcher
 from volery_controlplane.services.ports import Transaction
+from volery_controlplane.services.values import INPUTS
 from volery_controlplane.services.wakeups import LocalWakeups
 from volery_controlplane.services.work import WorkerSession, WorkService, WorkSettings
 from volery_controlplane.store.database import SqlDatabase
@@ -184,13 +187,31 @@ class Desk:
         self.created += 1
         name = f"e{self.created}"
 
-        def intention(tx: Transaction) -> tuple[ExecutionKey, Callable[[], None] | None]:
-            new = new_execution(name, options=b"", create_time=tx.now, **changes)
-            key = tx.executions.insert(new, values)
-            return key, self.dispatcher.place(tx)
+        if self.hints.work:  # the dispatcher, which is quicker than any caller
+            self.hints.work = False
+            await self.dispatcher.dispatch()
+        place = self.dispatcher.reserve(changes.get("pool", ""))
 
-        key, deliver = await self.database.transact(intention)
-        return key, deliver or self.hints.notify_work
+        def intention(tx: Transaction) -> tuple[ExecutionKey, Claim | None]:
+            new = new_execution(name, options=b"", create_time=tx.now, **changes)
+            if place is None or not tx.sessions.is_open(place.session_id):
+                return tx.executions.insert(new, values), None
+            hold = FirstHold(place.session_id, place.worker_id, None)
+            key = tx.executions.insert(new, values, hold)
+            inputs = tx.executions.values(key, "", INPUTS)
+            return key, claim_of_created(tx.executions.by_key([key])[key], inputs, hold)
+
+        key, claim = await self.database.transact(intention)
+
+        def deliver() -> None:
+            if place is not None and claim is not None:
+                place.fill(claim)
+                return
+            if place is not None:
+                place.give_back()
+            self.hints.notify_work()
+
+        return key, deliver
 
     async def create(self, values: Sequence[ValueRow] = (), **changes: Any) -> ExecutionKey:
         key, deliver = await self.begin_create(values, **changes)

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from integration.work.desk import COMMITTED, STALE, Desk, integer_input
 from support.hand_worker import node_event
@@ -101,7 +103,7 @@ async def test_a_frozen_worker_with_room_does_not_keep_new_executions_from_other
     assert frozen.read().known == {}
 
 
-async def test_an_older_execution_that_comes_first_leaves_the_new_one_to_another_worker(desk: Desk) -> None:
+async def test_an_older_execution_that_is_due_and_a_new_one_both_find_a_worker(desk: Desk) -> None:
     one = await desk.connect("w1", "s1", room=1)
     older = await desk.create()
     other = await desk.connect("w2", "s2", room=1)
@@ -111,8 +113,37 @@ async def test_an_older_execution_that_comes_first_leaves_the_new_one_to_another
     await one.read().report(older, release=due)
     desk.hints.work = False
     newer = await desk.create()
+    desk.hints.notify_work()  # the older one is due
     await desk.settle()
     assert {**one.read().known, **other.read().known} == {older: 2, newer: 1}
+
+
+async def test_a_new_execution_does_not_overtake_those_that_wait_for_room(desk: Desk) -> None:
+    hand = await desk.connect(room=1)
+    first = await desk.create()
+    waiting = [await desk.create() for _ in range(2)]
+    await desk.settle()
+    await hand.read().end(first)
+    newest = await desk.create()  # comes before the dispatcher has looked
+    await desk.settle()
+    assert hand.read().known == {waiting[0]: 1}
+    await hand.end(waiting[0])
+    await desk.settle()
+    await hand.read().end(waiting[1])
+    await desk.settle()
+    assert hand.read().known == {newest: 1}
+
+
+async def test_a_burst_of_new_executions_gives_no_worker_more_than_it_has_room_for(desk: Desk) -> None:
+    one = await desk.connect("w1", "s1", room=2)
+    other = await desk.connect("w2", "s2", room=1)
+    await desk.settle()
+    begun = await asyncio.gather(*(desk.begin_create() for _ in range(5)))
+    for _, deliver in begun:
+        deliver()
+    await desk.settle()
+    assert (len(one.read().known), len(other.read().known)) == (2, 1)
+    assert len(await desk.claimable()) == 2
 
 
 async def test_a_session_that_was_ended_elsewhere_does_not_swallow_a_new_execution(desk: Desk) -> None:

@@ -88,10 +88,12 @@ class Welcome(_message.Message):
     def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., renewal_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost_execution_keys: _Optional[_Iterable[int]] = ..., inline_value_limit: _Optional[int] = ..., storage_uri: _Optional[str] = ..., installation_id: _Optional[str] = ...) -> None: ...
 
 class Capacity(_message.Message):
-    __slots__ = ("executions",)
+    __slots__ = ("executions", "attempts")
     EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     executions: int
-    def __init__(self, executions: _Optional[int] = ...) -> None: ...
+    attempts: int
+    def __init__(self, executions: _Optional[int] = ..., attempts: _Optional[int] = ...) -> None: ...
 
 class Renewal(_message.Message):
     __slots__ = ("number",)
@@ -118,7 +120,7 @@ class AssignmentBatch(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure")
+    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure", "starts_committed")
     EXECUTION_KEY_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -134,6 +136,7 @@ class Assignment(_message.Message):
     COMPLETE_FIELD_NUMBER: _ClassVar[int]
     LAST_REPORT_NUMBER_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
+    STARTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
     execution_key: int
     fencing_token: int
     id: _event_pb2.ExecutionId
@@ -149,7 +152,8 @@ class Assignment(_message.Message):
     complete: bool
     last_report_number: int
     failure: _failure_pb2.Failure
-    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ...) -> None: ...
+    starts_committed: bool
+    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ...) -> None: ...
 
 class NodeSnapshot(_message.Message):
     __slots__ = ("path", "phase", "attempt", "queue_time", "infrastructure_failures", "wake_time", "item_count", "failure", "user_failures", "outputs")
