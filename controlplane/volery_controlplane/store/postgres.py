@@ -67,12 +67,17 @@ class PostgresLink:
         self._waiting: list[str] = []
         self._has_begun = False
         self._now: Micros | None = None
+        self._clock_cursor: psycopg.Cursor[Row] | None = None
         self._staged: dict[str, bool] = {}  # staging tables, and whether they may hold rows
         self._to_stage: dict[str, Staging] = {}
 
     def rows(self, statement: Statement, *values: Any) -> list[Row]:
         """Runs a query and gives all rows."""
         compiled = statement.compiled(POSTGRESQL)
+        if statement is not _CLOCK and not self._has_begun:
+            return self._fetch_with_clock(
+                compiled.text, compiled.arrange(values) if compiled.arrange else values
+            )
         return self._fetch(compiled.text, compiled.arrange(values) if compiled.arrange else values)
 
     def row(self, statement: Statement, *values: Any) -> Row | None:
@@ -154,14 +159,18 @@ class PostgresLink:
         return list(values)
 
     def clock(self) -> Micros:
-        """The server's clock, read once a transaction."""
+        """The server's clock, read once a transaction: with its first query, if there was one."""
+        if self._now is None and self._clock_cursor is not None:
+            row = self._clock_cursor.fetchone()
+            assert row is not None, "a clock has a time"
+            self._now = Micros(row[0])
         if self._now is None:
             self._now = Micros(self.rows(_CLOCK)[0][0])
         return self._now
 
     def begin(self, *, write: bool) -> None:
         """Begins a transaction, with its first statement."""
-        self._now = None
+        self._now = self._clock_cursor = None
         for name, staging in self._to_stage.items():
             self._connection.execute(_query(staging.create), prepare=False)
             self._staged[name] = False
@@ -237,6 +246,17 @@ class PostgresLink:
                 self._cursor.execute(_query(text), values or None, prepare=prepare)
         else:
             self._cursor.execute(_query(text), values or None, prepare=prepare)
+
+    def _fetch_with_clock(self, text: str, values: Sequence[Any]) -> list[Row]:
+        """The first query of a transaction; nearly all ask for the time as well, so it comes along."""
+        clock = self._connection.cursor(binary=True)
+        with self._connection.pipeline():
+            self._send_waiting()
+            compiled = _CLOCK.compiled(POSTGRESQL)
+            clock.execute(_query(compiled.text), compiled.arrange(()) if compiled.arrange else None)
+            self._cursor.execute(_query(text), values or None)
+        self._clock_cursor = clock
+        return self._cursor.fetchall()
 
     def _fetch(self, text: str, values: Sequence[Any], prepare: bool | None = None) -> list[Row]:
         self._run(text, values, prepare)
