@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS ?= 1
 MEMBERS := -e ./idl -e ./migrations -e "./controlplane[postgres]" -e ./dataplane -e "./clients/python[pandas]" -e ./clients/cli
 MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
 
-.PHONY: help install gen gen-check lint test test-deep test-crash check demo bench clean
+.PHONY: help install gen gen-check lint test test-deep test-crash check demo bench bench-peers clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -59,8 +59,11 @@ check: gen-check lint test ## Everything a commit must pass
 demo: install ## Run a machine-learning workflow on real data, on the embedded engine
 	$(BIN)/volery run examples/breast_cancer.py:breast_cancer
 
-bench: install ## Measure, as ratios in one run
-	$(PY) tests/benchmarks/run.py
+bench: install ## Measure, as ratios in one run; ONLY=chain,fan for some, JSON=file to keep the figures
+	$(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(BENCH)
+
+bench-peers: install ## Measure beside other engines, each installed into an environment of its own; PEERS=dbos,restate
+	$(PY) tests/benchmarks/run_peers.py $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(BENCH)
 
 clean: ## Remove what was made
 	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,218 +1,185 @@
-"""Measures the engine, as ratios in one run.
+"""Measures the engine against the budgets of its design, each figure as a ratio to something of the same run.
 
-Both planes run as real processes on a Unix socket, tasks run in isolated processes, values are integers,
-logs are captured, a watcher follows every execution of the first three scenarios, and afterwards the
-nodes are counted through the API. Every line says which durability mode it was measured in.
+Both planes run as real processes on a Unix socket, tasks run in isolated processes, values are integers, logs
+are captured, a watcher follows each single execution, and afterwards the nodes are counted through the API.
+Every table says which durability mode it was measured in.
 
-    python tests/benchmarks/run.py [--quick] [--database sqlite-full|sqlite-normal|postgres …]
+    python tests/benchmarks/run.py [--only chain,fan,…] [--quick] [--database sqlite-full …] [--json FILE]
 """
 
 from __future__ import annotations
 
 import argparse
-import os
 import sys
-import tempfile
-import threading
-import time
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
-import grpc
 import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks.engine import ISOLATED, MODES, Bench, scratch, serving
+from benchmarks.figures import Figure, show, surroundings, write
 from benchmarks.floors import pool_rate, raw_store
-from support.packages import DOMAIN, PROJECT, chain, fan_out, identifier, integers, package
-from support.planes import Planes, Stubs
-from voleryidl.core.v1.identifier_pb2 import EntityKind
-from voleryidl.core.v1.phase_pb2 import ExecutionPhase
-from voleryidl.event.v1.event_pb2 import ExecutionId
-from voleryidl.execution.v1.execution_service_pb2 import (
-    CreateExecutionRequest,
-    CreateExecutionResponse,
-    ListNodeExecutionsRequest,
-    WatchExecutionRequest,
-)
+from benchmarks.large import large
+from benchmarks.protocol_rate import protocol_rates
+from benchmarks.starting import starting
+from benchmarks.store_rate import measure as store_rates
+from support.databases import fresh_postgres, fresh_sqlite
 
-SUCCEEDED = ExecutionPhase.EXECUTION_PHASE_SUCCEEDED
+LARGE = 100_000
 
 
-@dataclass
-class Line:
-    """One scenario: how many tasks, and the best wall time over some runs, in seconds."""
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One of the scenarios that small tasks make.
 
-    scenario: str
+    Attributes:
+        title: as the table names it.
+        tasks: how many there are.
+        once: runs it and gives its wall time.
+        budgets: milliseconds a task, by durability mode.
+    """
+
+    title: str
     tasks: int
-    walls: list[float] = field(default_factory=list)
-
-    @property
-    def each(self) -> float:
-        """Milliseconds a task, best run."""
-        return min(self.walls) / self.tasks * 1e3
+    once: Callable[[Bench], float]
+    budgets: dict[str, float]
 
 
-class Bench:
-    """The scenarios against one server."""
-
-    def __init__(self, planes: Planes, stubs: Stubs, repetitions: int) -> None:
-        self.planes = planes
-        self.stubs = stubs
-        self.repetitions = repetitions
-        self.counter = 0
-
-    def start(self, workflow: str, **inputs: int) -> CreateExecutionResponse:
-        """Creates an execution and waits for its end in one call."""
-        self.counter += 1
-        request = CreateExecutionRequest(
-            project=PROJECT,
-            domain=DOMAIN,
-            name=f"b{self.counter}",
-            target=identifier(EntityKind.ENTITY_KIND_WORKFLOW, workflow),
-            inputs=integers(**inputs),
+SCENARIOS = {
+    "chain": [
+        Scenario(
+            "chain of 100",
+            100,
+            lambda bench: bench.chain(100),
+            {"sqlite-full": 1.0, "sqlite-normal": 0.8, "postgres": 1.5},
         )
-        request.wait_timeout.FromSeconds(600)
-        return self.stubs.executions.CreateExecution(request, timeout=600)
+    ],
+    "fan": [
+        Scenario(
+            f"fan-out of {width:,}",
+            width,
+            lambda bench, width=width: bench.fan(width),  # type: ignore[misc]  # mypy infers no lambda defaults
+            {"sqlite-full": 0.2, "sqlite-normal": 0.2, "postgres": 1 / 3},
+        )
+        for width in (1_000, 10_000)
+    ],
+    "sequence": [
+        Scenario(
+            "100 runs of 3, in sequence",
+            300,
+            lambda bench: bench.sequence(100),
+            {"sqlite-full": 1.5, "sqlite-normal": 1.5},
+        )
+    ],
+    "concurrent": [
+        Scenario(
+            "100 runs of 3, concurrent",
+            300,
+            lambda bench: bench.concurrent(100),
+            {"sqlite-full": 0.4, "sqlite-normal": 0.4},
+        )
+    ],
+}
+OTHERS = ("store", "protocol", "large", "starting")
 
-    def watched(self, workflow: str, expected: int, nodes: int, **inputs: int) -> float:
-        """One execution with a watcher attached; gives its wall time after checking what it left."""
-        name = f"b{self.counter + 1}"
-        id = ExecutionId(project=PROJECT, domain=DOMAIN, name=name)
-        seen = threading.Event()
 
-        def watch() -> None:
-            while True:
-                try:
-                    for answer in self.stubs.executions.WatchExecution(
-                        WatchExecutionRequest(id=id), timeout=600
-                    ):
-                        if answer.execution.HasField("end_time"):
-                            seen.set()
-                    return
-                except grpc.RpcError:  # not created yet; asked again at once
-                    continue
-
-        watcher = threading.Thread(target=watch, daemon=True)
-        watcher.start()
-        begin = time.perf_counter()
-        answer = self.start(workflow, **inputs)
-        wall = time.perf_counter() - begin
-        assert answer.execution.phase == SUCCEEDED, answer.execution
-        assert answer.outputs.literals["o0"].integer_value == expected, answer.outputs
-        assert seen.wait(30), "the watcher did not see the end"
-        self.count(id, nodes)
-        return wall
-
-    def count(self, id: ExecutionId, nodes: int) -> None:
-        """Counts the succeeded nodes of an execution, page by page."""
-        found, token = 0, ""
-        while True:
-            page = self.stubs.executions.ListNodeExecutions(
-                ListNodeExecutionsRequest(execution_id=id, recursive=True, page_size=1000, page_token=token)
+def small(mode: str, only: Sequence[str], repetitions: int) -> list[Figure]:
+    """The scenarios of small tasks in one mode; the raw driver's single commits are their floor."""
+    single, _ = raw_store(mode)
+    lines = []
+    with serving(mode) as (planes, bench):
+        for scenario in (each for name in only for each in SCENARIOS.get(name, ())):
+            walls = [scenario.once(bench) for _ in range(repetitions)]
+            each = min(walls) / scenario.tasks * 1e3
+            budget = scenario.budgets.get(mode)
+            lines.append(
+                Figure(
+                    scenario.title,
+                    MODES[mode],
+                    ISOLATED,
+                    each,
+                    "ms/task",
+                    each * single / 1e3,
+                    f"raw commit of 3 rows ({1e6 / single:.0f} µs)",
+                    "" if budget is None else f"≤ {budget:.3g} ms",
+                    None if budget is None else each <= budget,
+                    walls,
+                )
             )
-            found += sum(node.HasField("end_time") for node in page.node_executions)
-            token = page.next_page_token
-            if not token:
-                break
-        assert found == nodes, f"{found} of {nodes} nodes"
-
-    def fan(self, width: int) -> float:
-        """A map over `width` numbers and the sum of its results."""
-        return self.watched("bench_fan", width * (width + 1) // 2, width + 3, n=width)
-
-    def sequence(self, runs: int) -> float:
-        """Small runs, one after the other."""
-        begin = time.perf_counter()
-        for _ in range(runs):
-            assert self.start("bench_3", x=1).outputs.literals["o0"].integer_value == 4
-        return time.perf_counter() - begin
-
-    def concurrent(self, runs: int) -> float:
-        """Small runs, all at once, each waited for."""
-        with ThreadPoolExecutor(16) as pool:
-            begin = time.perf_counter()
-            answers = list(pool.map(lambda _: self.start("bench_3", x=1), range(runs)))
-            wall = time.perf_counter() - begin
-        assert all(answer.outputs.literals["o0"].integer_value == 4 for answer in answers)
-        return wall
-
-    def best(self, scenario: str, tasks: int, once: Callable[[], float]) -> Line:
-        """Runs a scenario some times."""
-        return Line(scenario, tasks, [once() for _ in range(self.repetitions)])
-
-
-def resident(process: object) -> float:
-    """Resident memory of a process, in MiB."""
-    return psutil.Process(process.pid).memory_info().rss / 2**20  # type: ignore[attr-defined]  # a Popen
-
-
-@contextmanager
-def server(mode: str, directory: Path) -> Iterator[Planes]:
-    """Both planes on a fresh database of a mode."""
-    database = ""
-    if mode == "postgres":
-        from support.databases import fresh_postgres
-
-        database = fresh_postgres()
-    synchronous = mode.removeprefix("sqlite-") if mode.startswith("sqlite-") else "full"
-    planes = Planes(directory, database=database, synchronous=synchronous, lease_seconds=15)
-    planes.start()
-    try:
-        yield planes
-    finally:
-        planes.stop()
-
-
-def measure(mode: str, quick: bool) -> list[Line]:
-    """All scenarios in one durability mode."""
-    with (
-        tempfile.TemporaryDirectory(dir=os.environ.get("VOLERY_BENCH_DIR")) as directory,
-        server(mode, Path(directory)) as planes,
-        planes.channel() as channel,
-    ):
-        stubs = Stubs(channel)
-        workflows = [chain("bench_100", 100), chain("bench_3", 3), fan_out("bench_fan")]
-        stubs.registry.Register(package(workflows), wait_for_ready=True, timeout=60)
-        bench = Bench(planes, stubs, 1 if quick else 3)
-        bench.watched("bench_100", 101, 100, x=1)  # warm
-        lines = [
-            bench.best("chain of 100", 100, lambda: bench.watched("bench_100", 101, 100, x=1)),
-            bench.best("fan-out of 1,000", 1000, lambda: bench.fan(1_000)),
-            bench.best("fan-out of 10,000", 10_000, lambda: bench.fan(10_000)),
-            bench.best("100 runs of 3, in sequence", 300, lambda: bench.sequence(100)),
-            bench.best("100 runs of 3, concurrent", 300, lambda: bench.concurrent(100)),
+        memory = [
+            psutil.Process(plane.pid).memory_info().rss / 2**20
+            for plane in (planes.control_plane, planes.worker)
+            if plane is not None
         ]
-        memory = f"control plane {resident(planes.control_plane):.0f}, worker {resident(planes.worker):.0f}"
-    print(f"\n{mode}: isolated processes, 2 slots; resident MiB afterwards: {memory}")
+    print(f"resident MiB afterwards: control plane {memory[0]:.0f}, worker {memory[1]:.0f}")
     return lines
+
+
+def store(mode: str, seconds: float) -> list[Figure]:
+    """The store alone against the plain driver, with the same rows and transactions."""
+    synchronous = mode.removeprefix("sqlite-") if mode.startswith("sqlite-") else "full"
+    with scratch() as directory:
+        url = fresh_postgres() if mode == "postgres" else fresh_sqlite(Path(directory))
+        return [
+            Figure(
+                f"store alone, {line.wave} reports a commit",
+                MODES[mode],
+                "no tasks",
+                line.store,
+                "rows/s",
+                line.store / line.raw,
+                f"raw driver ({line.raw:,.0f} rows/s)",
+                "≥ 0.7",
+                line.store >= 0.7 * line.raw,
+            )
+            for line in store_rates(url, synchronous, seconds)
+        ]
+
+
+def measure(only: Sequence[str], modes: Sequence[str], quick: bool, nodes: int) -> list[Figure]:
+    """Measures and prints."""
+    figures: list[Figure] = []
+
+    def table(title: str, lines: list[Figure]) -> None:
+        show(title, lines)
+        figures.extend(lines)
+
+    for mode in modes:
+        if any(name in SCENARIOS for name in only):
+            table(f"{MODES[mode]}; {ISOLATED}, 2 slots", small(mode, only, 1 if quick else 3))
+        if "store" in only:
+            table(f"{MODES[mode]}; six rows a report", store(mode, 0.6 if quick else 2.0))
+        if "protocol" in only:
+            table(f"{MODES[mode]}; six rows a report, over the stream", protocol_rates(mode, quick))
+    if "large" in only:
+        table(f"{MODES[modes[0]]}; {ISOLATED}, 2 slots", large(modes[0], nodes, 1))
+    if "starting" in only:
+        table("starting", starting(quick))
+    return figures
 
 
 def main() -> None:
     """Prints a table per mode, with the floors measured in the same run."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--quick", action="store_true", help="one repetition")
-    parser.add_argument("--database", nargs="+", default=["sqlite-full", "sqlite-normal", "postgres"])
+    names = (*SCENARIOS, *OTHERS)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--only", default=",".join(names), help=f"some of {','.join(names)}")
+    parser.add_argument("--quick", action="store_true", help="one repetition, short rounds")
+    parser.add_argument("--database", nargs="+", default=list(MODES), choices=list(MODES))
+    parser.add_argument("--nodes", type=int, default=LARGE, help="of the large execution")
+    parser.add_argument("--json", type=Path, help="keep all figures in this file")
     given = parser.parse_args()
-    pool = pool_rate()
-    print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
-    print(f"floor: a bare warm process pool, {1e6 / pool:.0f} µs a task")
-    for mode in given.database:
-        lines = measure(mode, given.quick)
-        single, batched = raw_store(mode)
-        print(
-            f"floor: the raw driver, {1e6 / single:.0f} µs a commit of 3 rows, "
-            f"{1e6 / batched:.1f} µs a row in batches of 1,000"
-        )
-        print(f"{'scenario':<28}{'ms a task':>10}{'tasks/s':>10}{'x commit':>10}{'x pool':>8}")
-        for line in lines:
-            print(
-                f"{line.scenario:<28}{line.each:>10.3f}{1e3 / line.each:>10.0f}"
-                f"{line.each * single / 1e3:>10.1f}{line.each * pool / 1e3:>8.1f}"
-            )
+    only = [name for name in given.only.split(",") if name]
+    if unknown := [name for name in only if name not in names]:
+        parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(names)}")
+    around = surroundings()
+    print(f"load {around['load']:.1f}, {around['cores']} cores, Python {around['python']}")
+    print(f"floor: a bare warm process pool, {1e6 / pool_rate():.0f} µs a task")
+    figures = measure(only, given.database, given.quick, given.nodes)
+    if given.json:
+        write(given.json, around, figures)
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ class Planes:
     slots: int = 2
     lease_seconds: float = 5.0
     synchronous: str = "full"
+    through: str = ""  # where workers connect, when something stands between them and the control plane
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     control_plane: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
@@ -67,7 +68,8 @@ class Planes:
     def _start_worker(self, name: str, worker_id: str) -> subprocess.Popen[bytes]:
         return self._start(
             name,
-            *("-m", "volery_dataplane", "run", "--server", self.target, "--worker-id", worker_id),
+            *("-m", "volery_dataplane", "run"),
+            *("--server", self.through or self.target, "--worker-id", worker_id),
             *("--state", str(self.directory / name), "--slots", str(self.slots)),
         )
 
@@ -130,9 +132,9 @@ class Planes:
             os.close(fd)
         self._ready.clear()
 
-    def channel(self) -> grpc.Channel:
+    def channel(self, target: str = "") -> grpc.Channel:
         return grpc.insecure_channel(
-            self.target,
+            target or self.target,
             options=[("grpc.initial_reconnect_backoff_ms", 50), ("grpc.max_reconnect_backoff_ms", 200)],
         )
 
