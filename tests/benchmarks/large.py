@@ -1,9 +1,9 @@
 """One execution of 100,000 nodes: what a node costs there and here, and what it costs to take it over.
 
 Wall times say little on a shared machine, so this counts the processor time of the control plane and of the
-worker, without their children. It is run straight, and once more through a relay that notes the size of every
-message, up to a last task that waits at a gate: then another worker takes over an execution whose nodes have
-nearly all ended.
+worker, without their children. It is run straight, and once more through a relay that notes the size of
+every message, up to a last task that waits at a gate: then another worker takes over an execution whose
+nodes have nearly all ended.
 """
 
 from __future__ import annotations

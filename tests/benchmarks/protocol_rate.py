@@ -1,9 +1,9 @@
 """How much of the raw driver's rate is kept by all that stands before the store: stream, judging, folding.
 
-A worker played by hand walks nothing. It holds as many executions as a wave has reports, and streams batches
-that were encoded beforehand, so that only the control plane is measured; one batch is in flight at a time, as
-the protocol says. Each report ends one node, begins the next and stores one value: the rows of `store_rate`.
-The raw driver writes the same rows in the same transactions to a database of its own.
+A worker played by hand walks nothing. It holds as many executions as a wave has reports, and streams
+batches that were encoded beforehand, so that only the control plane is measured; one batch is in flight at
+a time, as the protocol says. Each report ends one node, begins the next and stores one value: the rows of
+`store_rate`. The raw driver writes the same rows in the same transactions to a database of its own.
 """
 
 from __future__ import annotations

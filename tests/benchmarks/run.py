@@ -1,8 +1,8 @@
 """Measures the engine against the budgets of its design, each figure as a ratio to something of the same run.
 
-Both planes run as real processes on a Unix socket, tasks run in isolated processes, values are integers, logs
-are captured, a watcher follows each single execution, and afterwards the nodes are counted through the API.
-Every table says which durability mode it was measured in.
+Both planes run as real processes on a Unix socket, tasks run in isolated processes, values are integers,
+logs are captured, a watcher follows each single execution, and afterwards the nodes are counted through the
+API. Every table says which durability mode it was measured in.
 
     python tests/benchmarks/run.py [--only chain,fan,…] [--quick] [--database sqlite-full …] [--json FILE]
 """

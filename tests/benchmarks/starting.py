@@ -1,7 +1,8 @@
 """How long a person waits until something starts: the help, the import, and a run of one small task.
 
-Each is timed by turns with a bare `python -c pass`, best of several, so that a busy moment hits all of them.
-The processes run as a user's would: the caches of bytecode are used, the state is a directory of its own.
+Each is timed by turns with a bare `python -c pass`, best of several, so that a busy moment hits all of
+them. The processes run as a user's would: the caches of bytecode are used, the state is a directory of its
+own.
 """
 
 from __future__ import annotations

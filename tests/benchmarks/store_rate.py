@@ -1,8 +1,8 @@
 """How much of the raw driver's rate the store keeps, with the same rows and the same transactions.
 
 Each report of a wave ends one node, begins the next and stores one value: six rows. The store writes them
-through `Database.transact` with every guard; the raw driver writes the same rows to the same tables with the
-plainest statements there are, on its own connection. Both wait for the disk unless told otherwise.
+through `Database.transact` with every guard; the raw driver writes the same rows to the same tables with
+the plainest statements there are, on its own connection. Both wait for the disk unless told otherwise.
 
     python tests/benchmarks/store_rate.py [--synchronous full|normal|off] [--seconds 2] [sqlite] [postgres]
 """
