@@ -191,4 +191,7 @@ class Running:
         if not line:
             words = self.log.read_text(errors="replace").strip().splitlines() or ["no message"]
             raise Unfinished(f"it ended: {words[-1]}")
-        return json.loads(line)
+        try:
+            return json.loads(line)
+        except ValueError:
+            raise Unfinished(f"it said {line!r}") from None

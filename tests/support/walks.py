@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from support.closures import Flow, encoded
 from volery_dataplane.domain.plan import Plan
+from volery_dataplane.domain.standing import Settled
 from volery_dataplane.domain.walk import NodeStanding, Parkable, Walk, WalkStart
-from volery_dataplane.domain.waves import CacheAnswer, Fetch, StartOrder, Wave
+from volery_dataplane.domain.waves import CacheAnswer, Fetch, ItemRun, StartOrder, Wave
+from volery_rules import paths
 from volery_rules.phases import TERMINAL_NODE_PHASES, attempt_may, execution_may, node_may
 from voleryidl.core.v1 import phase_pb2 as pb
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
@@ -26,6 +28,10 @@ T0 = 1_790_000_000_000_000
 SECOND = 1_000_000
 
 _FAILED_ATTEMPTS = {pb.ATTEMPT_PHASE_FAILED, pb.ATTEMPT_PHASE_TIMED_OUT}
+
+
+def _in_a_run(index: int) -> bool:
+    return index % 4 != 3
 
 
 def _micros(event: NodeEvent, name: str) -> int:
@@ -144,6 +150,7 @@ class Drive:
         self.walk = self._begin()
 
     def _begin(self, *, inputs: bool = True) -> Walk:
+        short = self._in_short()
         start = WalkStart(
             uid="uid",
             project_domain="demo/development",
@@ -151,10 +158,22 @@ class Drive:
             phase=self.rows.phase,
             options=self.options,
             inputs=self.inputs if inputs else None,
-            nodes=list(self.rows.nodes.values()),
+            nodes=[node for path, node in self.rows.nodes.items() if path not in short],
+            settled=[Settled(paths.parent(path), int(paths.last(path)), 1) for path in short],
             failure=self.rows.failure,
         )
         return Walk(self.plan, start, self.now)
+
+    def _in_short(self) -> list[str]:
+        """Items of maps of tasks that have succeeded; workflows have nodes below them."""
+        above = {path.rpartition("/")[0] for path in self.rows.nodes}
+        return [
+            path
+            for path, node in self.rows.nodes.items()
+            if node.phase == pb.NODE_PHASE_SUCCEEDED
+            and path.rpartition("/")[2].isdigit()
+            and path not in above
+        ]
 
     def crash(self, *, inputs: bool = True) -> Drive:
         """Another worker takes over from what was committed; what ran is lost."""
@@ -205,7 +224,9 @@ class Drive:
     def deliver(self, wave: Wave) -> None:
         """Gives the values that a wave asks for."""
         if wave.fetches:
-            self.walk.values_arrived(wave.fetches, self.read(wave.fetches), self.now)
+            self.walk.values_arrived(
+                wave.fetches, self.read(wave.fetches), self.now, self.read_runs(wave.fetches)
+            )
         for blob in wave.blobs:
             self.walk.blob_arrived(blob.uri, self.blobs.get(blob.uri), self.now)
 
@@ -236,11 +257,25 @@ class Drive:
             elif not fetch.items:
                 found[fetch.path] = self.rows.values.get(fetch.path, {})
             else:
-                for path, values in self.rows.values.items():
-                    above, _, last = path.rpartition("/")
-                    if above == fetch.path and last.isdigit():
-                        found[path] = values
+                for path, index in self._items(fetch.path):
+                    if not _in_a_run(index):
+                        found[path] = self.rows.values[path]
         return found
+
+    def read_runs(self, fetches: Sequence[Fetch]) -> list[ItemRun]:
+        """The values of most items, in short; the others come one by one, as chunks do."""
+        return [
+            ItemRun(fetch.path, name, index, [value])
+            for fetch in fetches
+            if fetch.items
+            for path, index in self._items(fetch.path)
+            if _in_a_run(index)
+            for name, value in self.rows.values[path].items()
+        ]
+
+    def _items(self, above: str) -> list[tuple[str, int]]:
+        split = [(path, path.rpartition("/")) for path in self.rows.values]
+        return [(path, int(last)) for path, (parent, _, last) in split if parent == above and last.isdigit()]
 
     # --- what is observed ---
 

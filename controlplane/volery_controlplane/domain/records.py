@@ -164,6 +164,23 @@ class NodeRow:
 
 
 @dataclass(frozen=True, slots=True)
+class Standings:
+    """A page of the nodes of an execution, in the order of paths, for whoever goes on with it.
+
+    Attributes:
+        nodes: those of which more must be known than that they have succeeded.
+        settled: (map, first index, number) of runs of items of maps of tasks that have succeeded.
+        after: the last path; where the next page begins.
+        more: whether there may be a next page.
+    """
+
+    nodes: Sequence[NodeRow]
+    settled: Sequence[tuple[str, int, int]]
+    after: str
+    more: bool
+
+
+@dataclass(frozen=True, slots=True)
 class AttemptRow:
     """One try at a task as it stands."""
 

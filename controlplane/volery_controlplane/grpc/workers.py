@@ -22,6 +22,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     GetClosureResponse,
     GetValuesRequest,
     GetValuesResponse,
+    ItemValues,
     Renewed,
     WorkRequest,
     WorkResponse,
@@ -190,9 +191,12 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
         response, size = GetValuesResponse(), 0
         for value in values:
             size += value.ByteSize()
-            if size > VALUES_PER_MESSAGE and response.values:
+            if size > VALUES_PER_MESSAGE and (response.values or response.items):
                 yield response
                 response, size = GetValuesResponse(), value.ByteSize()
-            response.values.append(value)
-        if response.values:
+            if isinstance(value, ItemValues):
+                response.items.append(value)
+            else:
+                response.values.append(value)
+        if response.values or response.items:
             yield response

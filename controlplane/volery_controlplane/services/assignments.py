@@ -28,6 +28,7 @@ from volery_controlplane.domain.records import (
     ExecutionRecord,
     FirstHold,
     NodeRow,
+    Standings,
     ValueRow,
 )
 from volery_controlplane.services.ports import Database, Transaction
@@ -96,8 +97,8 @@ async def pages(database: Database, claim: Claim) -> AsyncIterator[Assignment]:
     size = page.ByteSize()
     more = not claim.claimed.fresh
     while more:
-        rows = await patiently(partial(database.read, _node_page(key, after)), "a snapshot was not read")
-        for row in rows:
+        found = await patiently(partial(database.read, _standings(key, after)), "a snapshot was not read")
+        for row in found.nodes:
             node = _to_snapshot(row)
             size += node.ByteSize()
             if size > PAGE_BYTES and page.nodes:
@@ -105,8 +106,10 @@ async def pages(database: Database, claim: Claim) -> AsyncIterator[Assignment]:
                 page = Assignment(execution_key=key, fencing_token=claim.claimed.fencing_token)
                 size = node.ByteSize()
             page.nodes.append(node)
-        more = len(rows) == SNAPSHOT_PAGE
-        after = rows[-1].path if rows else after
+        for path, first, count in found.settled:  # after the nodes, among which their maps may be
+            run = page.settled.add(path=path, first=first, count=count)
+            size += run.ByteSize()
+        more, after = found.more, found.after
     page.inbox.extend(claim.inbox)
     page.complete = True
     yield page
@@ -162,8 +165,8 @@ def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow]) -> Assignment:
     return page
 
 
-def _node_page(key: ExecutionKey, after: str) -> Callable[[Transaction], Sequence[NodeRow]]:
-    return lambda tx: tx.executions.nodes(key, after, SNAPSHOT_PAGE)
+def _standings(key: ExecutionKey, after: str) -> Callable[[Transaction], Standings]:
+    return lambda tx: tx.executions.standings(key, after, SNAPSHOT_PAGE)
 
 
 def _to_snapshot(row: NodeRow) -> NodeSnapshot:

@@ -10,7 +10,7 @@ It is long since it is a list, one paragraph a port: who writes an adapter finds
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol, TypeVar
 
@@ -37,6 +37,7 @@ from volery_controlplane.domain.records import (
     NodeRow,
     ProjectRecord,
     SessionRecord,
+    Standings,
     StoredRequest,
     ValueRow,
 )
@@ -184,7 +185,10 @@ class ExecutionStore(Protocol):
         """Entries after a position."""
 
     def nodes(self, key: ExecutionKey, after: str, limit: int) -> Sequence[NodeRow]:
-        """Nodes in the order of paths (item indexes numeric), after a path; for snapshots."""
+        """Nodes in the order of paths (item indexes numeric), after a path."""
+
+    def standings(self, key: ExecutionKey, after: str, limit: int) -> Standings:
+        """The same with what needs no row of its own told in short; for snapshots."""
 
     def node_page(self, key: ExecutionKey, parent: str, recursive: bool, query: Query) -> Sequence[NodeRow]:
         """A page of the children, or of all descendants, of a node ("" for the execution)."""
@@ -206,6 +210,11 @@ class ExecutionStore(Protocol):
 
     def item_values(self, key: ExecutionKey, path: str, name: str = "") -> Sequence[ValueRow]:
         """Outputs of all items of a map, ordered by index, name, chunk."""
+
+    def item_contents(
+        self, key: ExecutionKey, path: str, name: str = ""
+    ) -> Iterable[tuple[int, str, int, int, bytes]]:
+        """The same as (index, name, chunk, number of chunks, content), for maps of very many items."""
 
     def output_names(self, key: ExecutionKey, after: str, limit: int) -> Sequence[tuple[str, str]]:
         """(path, output name) of nodes in path order; for snapshots.

@@ -28,6 +28,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     ExecutionLogs,
     ExecutionReport,
     Hello,
+    ItemValues,
     NodeOutput,
     ReportBatch,
     ValueRef,
@@ -43,11 +44,11 @@ from volery_controlplane.domain.records import (
     LogRow,
     Micros,
     SessionRecord,
-    ValueRow,
 )
 from volery_controlplane.domain.reports import Hit, cache_rows, cache_source, fold, is_repeat, judge, micros
 from volery_controlplane.services.assignments import Claim, claim_for, inbox_entries, pages, patiently
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
+from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
 
 log = structlog.get_logger(__name__)
@@ -313,21 +314,24 @@ class WorkService:
             )
         return WorkflowClosure.FromString(content)
 
-    async def values(self, key: int, fencing_token: int, refs: Sequence[ValueRef]) -> list[NodeOutput]:
+    async def values(
+        self, key: int, fencing_token: int, refs: Sequence[ValueRef]
+    ) -> list[NodeOutput | ItemValues]:
         """Values of an execution that the caller holds; raises Stale when it does not."""
 
-        def query(tx: Transaction) -> list[NodeOutput]:
+        def query(tx: Transaction) -> list[NodeOutput | ItemValues]:
             execution = ExecutionKey(key)
             if tx.executions.token(execution) != fencing_token:
                 raise Stale("this execution belongs to another holder now")
-            rows: list[ValueRow] = []
+            found: list[NodeOutput | ItemValues] = []
             for ref in refs:
                 if ref.items:
-                    rows.extend(tx.executions.item_values(execution, ref.path, ref.name))
+                    found.extend(runs(ref.path, tx.executions.item_contents(execution, ref.path, ref.name)))
                 else:
                     direction = OUTPUTS if ref.path else INPUTS
-                    rows.extend(tx.executions.values(execution, ref.path, direction, ref.name))
-            return [_to_output(row) for row in rows]
+                    rows = tx.executions.values(execution, ref.path, direction, ref.name)
+                    found.extend(to_output(row) for row in rows)
+            return found
 
         return await self._database.read(query)
 
@@ -457,12 +461,6 @@ def _answer_again(tx: Transaction, answer: Acknowledgement, report: ExecutionRep
             )
         else:
             answer.cache_answers.append(CacheAnswer(path=path, status=CacheStatus.CACHE_STATUS_MISS))
-
-
-def _to_output(row: ValueRow) -> NodeOutput:
-    output = NodeOutput(path=row.path, name=row.name, chunk=row.chunk, chunk_count=row.chunk_count)
-    output.value.ParseFromString(row.content)
-    return output
 
 
 def _log_rows(item: ExecutionLogs, now: Micros) -> list[LogRow]:

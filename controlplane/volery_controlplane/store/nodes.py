@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, select
 from sqlalchemy.sql import Executable
 from volery_rules.paths import INDEX_WIDTH, from_sort_key, sort_key
+from voleryidl.core.v1.phase_pb2 import NodePhase
+from voleryidl.event.v1.event_pb2 import NodeKind
 
 from volery_controlplane.domain.errors import Invalid
 from volery_controlplane.domain.filters import Operator, Query
 from volery_controlplane.domain.page_tokens import Cursor
-from volery_controlplane.domain.records import AttemptRow, ExecutionKey, NodeRow, ValueRow
+from volery_controlplane.domain.records import AttemptRow, ExecutionKey, NodeRow, Standings, ValueRow
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.pages import Listing, compare, contains, number, text
 from volery_controlplane.store.statements import POSTGRESQL, Row, Statement, text_in
@@ -54,6 +56,10 @@ ATTEMPT_COLUMNS: Final = (
 )
 VALUE_COLUMNS: Final = ("direction", "name", "chunk", "chunk_count", "content")
 OUTPUTS: Final = 2
+_INDEX: Final = slice(-INDEX_WIDTH, None)
+_SLASH: Final = slice(-INDEX_WIDTH - 1, -INDEX_WIDTH)
+TASK: Final = int(NodeKind.NODE_KIND_TASK)
+SUCCEEDED: Final = int(NodePhase.NODE_PHASE_SUCCEEDED)
 
 
 def _path(sign: Operator, value: str | int, dialect: str) -> ColumnElement[bool]:
@@ -192,8 +198,32 @@ class Nodes:
     _link: Link
 
     def nodes(self, key: ExecutionKey, after: str, limit: int) -> Sequence[NodeRow]:
-        """Nodes in the order of paths (item indexes numeric), after a path; for snapshots."""
+        """Nodes in the order of paths (item indexes numeric), after a path."""
         return [to_node(row) for row in self._link.rows(_NODES, key, sort_key(after), limit)]
+
+    def standings(self, key: ExecutionKey, after: str, limit: int) -> Standings:
+        """The same with what needs no row of its own told in short; for snapshots."""
+        rows = self._link.rows(_NODES, key, sort_key(after), limit)
+        nodes: list[NodeRow] = []
+        settled: list[tuple[str, int, int]] = []
+        above, first, count = "", 0, 0
+        for row in rows:
+            at: str = row[0]
+            # A last segment that is an index has just so many digits.
+            if row[1] != TASK or row[2] != SUCCEEDED or not at[_INDEX].isdecimal() or at[_SLASH] != "/":
+                nodes.append(to_node(row))
+                continue
+            parent, index = at[: -INDEX_WIDTH - 1], int(at[_INDEX])
+            if parent == above and index == first + count:
+                count += 1
+                continue
+            if count:
+                settled.append((from_sort_key(above), first, count))
+            above, first, count = parent, index, 1
+        if count:
+            settled.append((from_sort_key(above), first, count))
+        last = from_sort_key(rows[-1][0]) if rows else after
+        return Standings(nodes, settled, last, more=len(rows) == limit)
 
     def node_page(self, key: ExecutionKey, parent: str, recursive: bool, query: Query) -> Sequence[NodeRow]:
         """A page of the children, or of all descendants, of a node ("" for the execution)."""
@@ -236,13 +266,21 @@ class Nodes:
 
     def item_values(self, key: ExecutionKey, path: str, name: str = "") -> Sequence[ValueRow]:
         """Outputs of all items of a map, ordered by index, name, chunk."""
+        return [ValueRow(from_sort_key(row[0]), *row[1:]) for row in self._item_rows(key, path, name)]
+
+    def item_contents(
+        self, key: ExecutionKey, path: str, name: str = ""
+    ) -> Iterable[tuple[int, str, int, int, bytes]]:
+        """The same as (index, name, chunk, number of chunks, content), for maps of very many items."""
+        rows = self._item_rows(key, path, name)
+        return [(int(at[_INDEX]), name, chunk, count, content) for at, _, name, chunk, count, content in rows]
+
+    def _item_rows(self, key: ExecutionKey, path: str, name: str) -> Sequence[Row]:
         low, high = below(path)
         length = len(low) + INDEX_WIDTH
         if name:
-            rows = self._link.rows(_ITEM, key, low, high, length, name)
-        else:
-            rows = self._link.rows(_ITEMS, key, low, high, length)
-        return [ValueRow(from_sort_key(row[0]), *row[1:]) for row in rows]
+            return self._link.rows(_ITEM, key, low, high, length, name)
+        return self._link.rows(_ITEMS, key, low, high, length)
 
     def output_names(self, key: ExecutionKey, after: str, limit: int) -> Sequence[tuple[str, str]]:
         """(path, output name) of nodes in path order; for snapshots.

@@ -8,7 +8,7 @@ committed did not happen.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from volery_rules import paths
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_TIMEOUT
@@ -27,9 +27,9 @@ from volery_dataplane.domain.phases import (
 )
 from volery_dataplane.domain.runs import NOT_ASKED, NOT_CACHED, Run, Stage
 from volery_dataplane.domain.scopes import MapScope, WorkflowScope
-from volery_dataplane.domain.standing import NodeStanding, WalkStart
+from volery_dataplane.domain.standing import NodeStanding, Settled, WalkStart
 from volery_dataplane.domain.tree import FINISH, ITEMS, Tree
-from volery_dataplane.domain.waves import Fetch
+from volery_dataplane.domain.waves import Fetch, ItemRun
 
 _FAILED = frozenset({FAILED, TIMED_OUT})
 _SUCCEEDED = frozenset({SUCCEEDED, RECOVERED})
@@ -45,6 +45,8 @@ def restore(tree: Tree, start: WalkStart) -> None:
     scopes: dict[str, WorkflowScope | MapScope] = {"": tree.root}
     for standing in sorted(start.nodes, key=lambda node: paths.depth(node.path)):
         _place(tree, scopes, standing)
+    for run in start.settled:
+        _settle(tree, scopes[run.path], run)
     for scope in scopes.values():
         if scope.ended and scope.parent is not None:
             del scope.parent.children[scope.index]
@@ -92,6 +94,14 @@ def _place(tree: Tree, scopes: dict[str, WorkflowScope | MapScope], standing: No
             tree.ended_maps[scope.path] = scope
     scope.ended = ended
     scopes[standing.path] = scope
+
+
+def _settle(tree: Tree, scope: WorkflowScope | MapScope, run: Settled) -> None:
+    """Puts items of a map where nothing is left to do about them."""
+    assert isinstance(scope, MapScope), "only maps have items"
+    for index in range(run.first, run.first + run.count):
+        tree.move(scope, index, SUCCEEDED)
+    scope.succeeded += run.count
 
 
 def _count(scope: WorkflowScope | MapScope, child: int, standing: NodeStanding, ended: bool) -> None:
@@ -186,7 +196,12 @@ def _resume_ending(tree: Tree, start: WalkStart) -> None:
         tree.close(root, TIMED_OUT if late else FAILED)
 
 
-def fill(tree: Tree, fetch: Fetch, values: Mapping[str, Mapping[str, bytes]]) -> None:
+def fill(
+    tree: Tree,
+    fetch: Fetch,
+    values: Mapping[str, Mapping[str, bytes]],
+    runs: Sequence[ItemRun] = (),
+) -> None:
     """Puts values that were fetched where they belong."""
     if not fetch.path:
         if "" in values:
@@ -200,7 +215,7 @@ def fill(tree: Tree, fetch: Fetch, values: Mapping[str, Mapping[str, bytes]]) ->
     if fetch.items:
         ended = tree.ended_maps.get(fetch.path)
         if ended is not None:
-            _fill_items(ended, values)
+            _fill_items(ended, values, [run for run in runs if run.path == fetch.path])
             scope.outputs[child] = ended.gathered()
             del tree.ended_maps[fetch.path]
         return
@@ -210,12 +225,15 @@ def fill(tree: Tree, fetch: Fetch, values: Mapping[str, Mapping[str, bytes]]) ->
         scope.outputs[child] = tuple(given[name] for name in names)
 
 
-def _fill_items(scope: MapScope, values: Mapping[str, Mapping[str, bytes]]) -> None:
-    for index in range(scope.length):
-        given = values.get(scope.child_path(index))
-        if given is not None:
-            for kept, name in zip(scope.results, scope.node.outputs, strict=True):
-                kept[index] = given.get(name, kept[index])
+def _fill_items(scope: MapScope, values: Mapping[str, Mapping[str, bytes]], runs: Sequence[ItemRun]) -> None:
+    results = dict(zip(scope.node.outputs, scope.results, strict=True))
+    for path, given in values.items():
+        if paths.parent(path) == scope.path:
+            for name, kept in results.items():
+                kept[int(paths.last(path))] = given.get(name, kept[int(paths.last(path))])
+    for run in runs:
+        if run.name in results:
+            results[run.name][run.first : run.first + len(run.elements)] = run.elements
 
 
 def _locate(tree: Tree, path: str) -> tuple[WorkflowScope, int] | None:

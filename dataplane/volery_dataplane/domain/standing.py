@@ -38,6 +38,15 @@ class NodeStanding:
 
 
 @dataclass(frozen=True, slots=True)
+class Settled:
+    """A run of items of a map of tasks that have succeeded: the map's path, the first index, the number."""
+
+    path: str
+    first: int
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
 class WalkStart:
     """Where a walk begins.
 
@@ -49,6 +58,7 @@ class WalkStart:
         options: its options.
         inputs: its inputs, serialised Literals by name; None where they have to be fetched.
         nodes: the nodes that have begun, in any order.
+        settled: those of them that are told of in short.
         failure: the failure recorded so far.
     """
 
@@ -59,4 +69,5 @@ class WalkStart:
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
     inputs: Mapping[str, bytes] | None = field(default_factory=dict)
     nodes: Sequence[NodeStanding] = ()
+    settled: Sequence[Settled] = ()
     failure: Failure | None = None

@@ -47,6 +47,7 @@ from volery_dataplane.domain.tree import ITEMS, Tree
 from volery_dataplane.domain.waves import (
     CacheAnswer,
     Fetch,
+    ItemRun,
     StartOrder,
     Wave,
     phase_counts,
@@ -233,7 +234,11 @@ class Walk:
         tree.settle()
 
     def values_arrived(
-        self, fetches: Sequence[Fetch], values: Mapping[str, Mapping[str, bytes]], now: int
+        self,
+        fetches: Sequence[Fetch],
+        values: Mapping[str, Mapping[str, bytes]],
+        now: int,
+        runs: Sequence[ItemRun] = (),
     ) -> None:
         """Values that were asked for are here, or are not to be had.
 
@@ -241,11 +246,12 @@ class Walk:
             fetches: what was asked for. What is not among the values does not exist.
             values: serialised Literals by path and name.
             now: the time.
+            runs: those of items of maps that are told of in short.
         """
         self._tree.tick(now)
         wanted = [fetch for fetch in fetches if fetch in self._tree.wants.waiting]
         for fetch in wanted:
-            restoring.fill(self._tree, fetch, values)
+            restoring.fill(self._tree, fetch, values, runs)
         for fetch in wanted:
             for scope, child in self._tree.wants.came(fetch):
                 self._tree.attend(scope, child)

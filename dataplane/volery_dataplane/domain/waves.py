@@ -95,6 +95,23 @@ class Fetch:
 
 
 @dataclass(frozen=True, slots=True)
+class ItemRun:
+    """Values that answer a `Fetch` of items: one output of items that follow each other.
+
+    Attributes:
+        path: of the map.
+        name: of the output.
+        first: the index of the first item.
+        elements: a serialised Literal for each item.
+    """
+
+    path: str
+    name: str
+    first: int
+    elements: Sequence[bytes]
+
+
+@dataclass(frozen=True, slots=True)
 class BlobFetch:
     """A literal in the object store that a walk must look into; answered by `Walk.blob_arrived`."""
 

@@ -25,8 +25,8 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     GetClosureRequest,
     GetClosureResponse,
     GetValuesRequest,
+    GetValuesResponse,
     Hello,
-    NodeOutput,
     ValueRef,
     WorkRequest,
     WorkResponse,
@@ -103,14 +103,11 @@ class GrpcControlPlane:
 
     async def values(
         self, execution_key: int, fencing_token: int, refs: Sequence[ValueRef]
-    ) -> Sequence[NodeOutput]:
-        """Values of an execution that the worker holds."""
+    ) -> Sequence[GetValuesResponse]:
+        """Values of an execution that the worker holds, as they came."""
         request = GetValuesRequest(execution_key=execution_key, fencing_token=fencing_token, values=refs)
-        found: list[NodeOutput] = []
         with _translated():
-            async for response in self._workers.GetValues(request, wait_for_ready=True):
-                found.extend(response.values)
-        return found
+            return [response async for response in self._workers.GetValues(request, wait_for_ready=True)]
 
     async def bundle(self, sha256: str) -> bytes:
         """The content of a code bundle."""

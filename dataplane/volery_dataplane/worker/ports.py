@@ -14,7 +14,7 @@ from typing import NamedTuple, Protocol
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.task_pb2 import TaskTemplate
-from voleryidl.worker.v1.worker_service_pb2 import NodeOutput, ValueRef, WorkRequest
+from voleryidl.worker.v1.worker_service_pb2 import GetValuesResponse, ValueRef, WorkRequest
 
 
 class AttemptKey(NamedTuple):
@@ -174,8 +174,8 @@ class ControlPlane(Protocol):
 
     async def values(
         self, execution_key: int, fencing_token: int, refs: Sequence[ValueRef]
-    ) -> Sequence[NodeOutput]:
-        """Values of an execution that the worker holds."""
+    ) -> Sequence[GetValuesResponse]:
+        """Values of an execution that the worker holds, as they came."""
 
 
 class Blobs(Protocol):

@@ -26,6 +26,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 )
 
 from volery_dataplane.domain.plan import Plan, Unwalkable
+from volery_dataplane.domain.standing import Settled
 from volery_dataplane.domain.walk import NodeStanding, Walk, WalkStart
 from volery_dataplane.domain.waves import BlobFetch, Fetch, Wave
 from volery_dataplane.worker.ports import Blobs, Clock, ControlPlane, LogPiece, Unreachable
@@ -62,6 +63,7 @@ class Taker(Protocol):
 class _Arriving:
     first: Assignment
     nodes: list[NodeSnapshot] = field(default_factory=list)
+    settled: list[Settled] = field(default_factory=list)
     inbox: list[InboxEntry] = field(default_factory=list)
 
 
@@ -89,6 +91,7 @@ class Taking:
         name = (assignment.execution_key, assignment.fencing_token)
         arriving = self._arriving.setdefault(name, _Arriving(assignment))
         arriving.nodes.extend(assignment.nodes)
+        arriving.settled.extend(Settled(run.path, run.first, run.count) for run in assignment.settled)
         arriving.inbox.extend(assignment.inbox)
         if not assignment.complete:
             return
@@ -179,6 +182,7 @@ class Taking:
             options=first.options,
             inputs=inputs if first.inputs_complete else None,
             nodes=[_standing(node) for node in arriving.nodes],
+            settled=arriving.settled,
             failure=first.failure if first.HasField("failure") else None,
         )
         begun = _begun(plan, start, now) if first.starts_committed else None
@@ -220,14 +224,14 @@ class Taking:
         if fetches:
             refs = [ValueRef(path=fetch.path, items=fetch.items) for fetch in fetches]
             try:
-                rows = await patiently(
+                answers = await patiently(
                     lambda: self._control_plane.values(walking.key, walking.token, refs), "values"
                 )
             except LookupError as problem:
                 # The fence has moved on; the next report will be told so.
                 log.info("values are not ours to read", execution=walking.execution, why=str(problem))
-                rows = ()
-            walking.values_arrived(fetches, rows, self._clock.now())
+                answers = ()
+            walking.values_arrived(fetches, answers, self._clock.now())
         for blob in blobs:
             try:
                 content = await patiently(partial(self._blobs.get, blob.uri), "a value")

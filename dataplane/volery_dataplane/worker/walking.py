@@ -16,6 +16,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     CacheLookup,
     CacheWrite,
     ExecutionReport,
+    GetValuesResponse,
     InboxEntry,
     NodeCounts,
     NodeOutput,
@@ -144,15 +145,23 @@ class Walking:
                 now,
             )
 
-    def values_arrived(self, fetches: Sequence[Fetch], rows: Sequence[NodeOutput], now: int) -> None:
+    def values_arrived(
+        self, fetches: Sequence[Fetch], answers: Sequence[GetValuesResponse], now: int
+    ) -> None:
         """Puts values that were read into the walk."""
         found: dict[str, dict[str, list[NodeOutput]]] = {}
-        for row in rows:
-            found.setdefault(row.path, {}).setdefault(row.name, []).append(row)
+        for answer in answers:
+            for row in answer.values:
+                found.setdefault(row.path, {}).setdefault(row.name, []).append(row)
         values = {
             path: {name: _joined(chunks) for name, chunks in names.items()} for path, names in found.items()
         }
-        self.walk.values_arrived(fetches, values, now)
+        runs = [
+            waves.ItemRun(run.path, run.name, run.first, encoding.elements(run.values.SerializeToString()))
+            for answer in answers
+            for run in answer.items
+        ]
+        self.walk.values_arrived(fetches, values, now, runs)
 
     # --- out --------------------------------------------------------------------------------------
 

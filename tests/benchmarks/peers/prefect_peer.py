@@ -129,7 +129,9 @@ def wait_for_server() -> None:
 
 def main() -> None:
     program = str(Path(sys.executable).parent / "prefect")
-    server = subprocess.Popen([program, "server", "start", "--host", "127.0.0.1", "--port", str(PORT)])
+    server = subprocess.Popen(
+        [program, "server", "start", "--host", "127.0.0.1", "--port", str(PORT)], stdout=sys.stderr
+    )
     try:
         wait_for_server()
         facts = {

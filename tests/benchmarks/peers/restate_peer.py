@@ -49,9 +49,10 @@ class Restate:
             "RESTATE_ADMIN__BIND_ADDRESS": f"127.0.0.1:{admin}",
         }
         hypercorn = [sys.executable, "-m", "hypercorn", "restate_app:app", "--bind", f"127.0.0.1:{service}"]
+        programs = [[server, "--base-dir", str(directory), "--node-name", "bench"], hypercorn]
         self._processes = [
-            subprocess.Popen([server, "--base-dir", str(directory), "--node-name", "bench"], env=environment),
-            subprocess.Popen(hypercorn, cwd=Path(__file__).parent, env=environment),
+            subprocess.Popen(program, cwd=Path(__file__).parent, env=environment, stdout=sys.stderr)
+            for program in programs
         ]
         self._client = httpx.Client(timeout=PATIENCE)
         self._wait(f"{self._admin}/health", 200)

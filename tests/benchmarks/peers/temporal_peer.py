@@ -141,7 +141,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-    server = subprocess.Popen([sys.argv[1], str(port)])
+    server = subprocess.Popen([sys.argv[1], str(port)], stdout=sys.stderr)
     try:
         asyncio.run(serve(port))
     finally:

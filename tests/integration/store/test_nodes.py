@@ -217,3 +217,40 @@ async def test_any_tree_is_listed_as_its_sorted_paths_would_be(
     assert await database.read(lambda tx: listed(tx, recursive=False)) == [
         path for path in ordered if paths.parent(path) == parent
     ]
+
+
+async def test_a_snapshot_tells_of_items_that_have_succeeded_in_runs(database: SqlDatabase) -> None:
+    named_like_an_index = "n1234567890"  # as long as an index, and a node all the same
+    nodes = [
+        node("n1", kind=2),
+        *(node(f"n1/{index}", NODE_SUCCEEDED) for index in (0, 1, 2, 5, 6, 10)),
+        node("n1/3", NODE_FAILED),
+        node("n1/7", NODE_SUCCEEDED, kind=3),
+        node("n1/7/n2", kind=2),
+        *(node(f"n1/7/n2/{index}", NODE_SUCCEEDED) for index in (0, 1)),
+        node(named_like_an_index, NODE_SUCCEEDED),
+    ]
+
+    def intention(tx: Transaction) -> ExecutionKey:
+        key = held(tx)
+        apply(tx, key, nodes)
+        return key
+
+    key = await database.transact(intention)
+
+    def query(tx: Transaction) -> None:
+        whole = tx.executions.standings(key, "", 100)
+        assert [row.path for row in whole.nodes] == ["n1", "n1/3", "n1/7", "n1/7/n2", named_like_an_index]
+        runs = {("n1", 0, 3), ("n1", 5, 2), ("n1/7/n2", 0, 2), ("n1", 10, 1)}
+        assert set(whole.settled) == runs
+        assert not whole.more
+        after, settled, seen = "", 0, 0
+        while (page := tx.executions.standings(key, after, 2)).more:
+            after = page.after
+            seen += len(page.nodes)
+            settled += sum(count for _, _, count in page.settled)
+        seen += len(page.nodes)
+        settled += sum(count for _, _, count in page.settled)
+        assert (seen, settled) == (len(whole.nodes), 8)
+
+    await database.read(query)

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from integration.work.desk import Desk, failed_at, integer_input
-from support.hand_worker import execution_event, node_event
+from support.hand_worker import execution_event, node_event, output
 from volery_controlplane.domain.records import ValueRow
 from volery_controlplane.services import assignments
 from voleryidl.core.v1.literals_pb2 import Literal
@@ -9,6 +9,7 @@ from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.worker.v1.worker_service_pb2 import NodeSnapshot, ValueRef
 
 QUEUED, WAITING = NodePhase.NODE_PHASE_QUEUED, NodePhase.NODE_PHASE_WAITING
+SUCCEEDED = NodePhase.NODE_PHASE_SUCCEEDED
 RUNNING = execution_event(ExecutionPhase.EXECUTION_PHASE_RUNNING)
 LIMIT = 4 * 1024 * 1024
 
@@ -51,6 +52,30 @@ async def test_a_snapshot_that_ends_with_a_full_read_is_whole_too(desk: Desk) ->
     pages = second.read().pages[key]
     assert sum(len(page.nodes) for page in pages) == count
     assert pages[-1].complete
+
+
+async def test_items_that_have_succeeded_cost_a_snapshot_next_to_nothing(desk: Desk) -> None:
+    first = await desk.connect("w1", "s1")
+    key = await desk.create()
+    first.read()
+    count = 2 * assignments.SNAPSHOT_PAGE + 7
+    settled = [node_event(f"m/{index}", SUCCEEDED) for index in range(count)]
+    outputs = [output(f"m/{index}", index) for index in range(count)]
+    under_way = node_event(f"m/{count}", QUEUED)
+    await first.report(key, RUNNING, *settled, under_way, outputs=outputs)
+    second = await desk.connect("w1", "s2")
+    await desk.settle()
+    pages = second.read().pages[key]
+    assert [node.path for page in pages for node in page.nodes] == [under_way.node.path]
+    runs = [run for page in pages for run in page.settled]
+    told = [index for run in runs for index in range(run.first, run.first + run.count)]
+    assert told == list(range(count))
+    assert {run.path for run in runs} == {"m"}
+    assert sum(page.ByteSize() for page in pages) < 1_000
+    answers = await desk.work.values(key, 2, [ValueRef(path="m", items=True)])
+    values = [value for run in answers for value in run.values.collection_value.literals]
+    assert [value.integer_value for value in values] == list(range(count))
+    assert len(answers) < 5
 
 
 async def test_a_snapshot_of_long_failures_stays_below_a_message_s_limit(desk: Desk) -> None:

@@ -38,6 +38,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     CacheAnswer,
     ExecutionInbox,
     ExecutionReport,
+    GetValuesResponse,
     Hello,
     InboxBatch,
     InboxEntry,
@@ -153,14 +154,15 @@ class HandControlPlane:
 
     async def values(
         self, execution_key: int, fencing_token: int, refs: Sequence[ValueRef]
-    ) -> Sequence[NodeOutput]:
+    ) -> Sequence[GetValuesResponse]:
         self.reads.extend(ref.path for ref in refs)
         self.check()
-        return [
+        values = [
             NodeOutput(path=ref.path, name="o0", value=self.stored[ref.path])
             for ref in refs
             if ref.path in self.stored
         ]
+        return [GetValuesResponse(values=values)]
 
     def check(self) -> None:
         if self.defect is not None:

@@ -120,7 +120,7 @@ class AssignmentBatch(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure", "starts_committed")
+    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure", "starts_committed", "settled")
     EXECUTION_KEY_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +137,7 @@ class Assignment(_message.Message):
     LAST_REPORT_NUMBER_FIELD_NUMBER: _ClassVar[int]
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     STARTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
+    SETTLED_FIELD_NUMBER: _ClassVar[int]
     execution_key: int
     fencing_token: int
     id: _event_pb2.ExecutionId
@@ -153,7 +154,18 @@ class Assignment(_message.Message):
     last_report_number: int
     failure: _failure_pb2.Failure
     starts_committed: bool
-    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ...) -> None: ...
+    settled: _containers.RepeatedCompositeFieldContainer[SettledItems]
+    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ..., settled: _Optional[_Iterable[_Union[SettledItems, _Mapping]]] = ...) -> None: ...
+
+class SettledItems(_message.Message):
+    __slots__ = ("path", "first", "count")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    COUNT_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    first: int
+    count: int
+    def __init__(self, path: _Optional[str] = ..., first: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class NodeSnapshot(_message.Message):
     __slots__ = ("path", "phase", "attempt", "queue_time", "infrastructure_failures", "wake_time", "item_count", "failure", "user_failures", "outputs")
@@ -441,7 +453,21 @@ class ValueRef(_message.Message):
     def __init__(self, path: _Optional[str] = ..., name: _Optional[str] = ..., items: _Optional[bool] = ...) -> None: ...
 
 class GetValuesResponse(_message.Message):
-    __slots__ = ("values",)
+    __slots__ = ("values", "items")
     VALUES_FIELD_NUMBER: _ClassVar[int]
+    ITEMS_FIELD_NUMBER: _ClassVar[int]
     values: _containers.RepeatedCompositeFieldContainer[NodeOutput]
-    def __init__(self, values: _Optional[_Iterable[_Union[NodeOutput, _Mapping]]] = ...) -> None: ...
+    items: _containers.RepeatedCompositeFieldContainer[ItemValues]
+    def __init__(self, values: _Optional[_Iterable[_Union[NodeOutput, _Mapping]]] = ..., items: _Optional[_Iterable[_Union[ItemValues, _Mapping]]] = ...) -> None: ...
+
+class ItemValues(_message.Message):
+    __slots__ = ("path", "name", "first", "values")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    NAME_FIELD_NUMBER: _ClassVar[int]
+    FIRST_FIELD_NUMBER: _ClassVar[int]
+    VALUES_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    name: str
+    first: int
+    values: _literals_pb2.Literal
+    def __init__(self, path: _Optional[str] = ..., name: _Optional[str] = ..., first: _Optional[int] = ..., values: _Optional[_Union[_literals_pb2.Literal, _Mapping]] = ...) -> None: ...
