@@ -16,11 +16,13 @@ import structlog
 from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 
 from volery_controlplane.grpc.addresses import Address, parse
+from volery_controlplane.grpc.admission import AdmissionLimits
 from volery_controlplane.grpc.data import DataServicer
 from volery_controlplane.grpc.executions import ExecutionServicer
+from volery_controlplane.grpc.interceptors import Limits
 from volery_controlplane.grpc.projects import ProjectServicer
 from volery_controlplane.grpc.registry import RegistryServicer
-from volery_controlplane.grpc.server import Limits, Server, Servicers
+from volery_controlplane.grpc.server import Server, Servicers
 from volery_controlplane.grpc.workers import WorkerServicer
 from volery_controlplane.loops.leases import expire_leases, wake_parked
 from volery_controlplane.services.data import Data
@@ -192,7 +194,20 @@ class ControlPlane:
             data=DataServicer(data),
             workers=WorkerServicer(work, dispatcher),
         )
-        limits = Limits(settings.message_size_limit, settings.status_size_limit)
+        limits = Limits(
+            settings.message_size_limit,
+            settings.status_size_limit,
+            settings.slow_reader_limit,
+            AdmissionLimits(
+                calls=settings.calls_limit,
+                calls_per_caller=settings.calls_per_caller_limit,
+                queue=settings.queue_limit,
+                queue_wait=settings.queue_wait_limit,
+                transfers=settings.transfers_limit,
+                listeners=settings.listeners_limit,
+                listeners_per_caller=settings.listeners_per_caller_limit,
+            ),
+        )
         return _Parts(Server(listen, servicers, limits), projects, dispatcher, work, wakeups)
 
 

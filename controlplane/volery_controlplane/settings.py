@@ -38,6 +38,14 @@ class Settings:
         blob_size_limit: the largest upload, in bytes.
         status_size_limit: how many bytes of error details a client gets that does not announce its limit;
             most gRPC clients refuse more than 8 KiB of trailers.
+        calls_limit: how many short calls are served at a time; others wait in turn.
+        calls_per_caller_limit: how many of them may be one caller's.
+        queue_limit: how many calls may wait, of each kind.
+        queue_wait_limit: how long a call waits for its turn before it is refused.
+        transfers_limit: how many uploads and downloads are served at a time.
+        listeners_limit: how many calls may listen for news at a time: watches, waits, logs being followed.
+        listeners_per_caller_limit: how many of them may be one caller's.
+        slow_reader_limit: how long a client may take to read one message of a stream.
         wait_default: how long WaitExecution waits when not told.
         wait_limit: the longest wait of one call.
         heartbeat: the longest silence of a watch.
@@ -61,6 +69,14 @@ class Settings:
     message_size_limit: int = 16 * MIB
     blob_size_limit: int = 5 * 1024 * MIB
     status_size_limit: int = 6 * 1024
+    calls_limit: int = 64
+    calls_per_caller_limit: int = 48
+    queue_limit: int = 2_000
+    queue_wait_limit: timedelta = timedelta(seconds=20)
+    transfers_limit: int = 32
+    listeners_limit: int = 5_000
+    listeners_per_caller_limit: int = 2_000
+    slow_reader_limit: timedelta = timedelta(seconds=60)
     wait_default: timedelta = timedelta(seconds=30)
     wait_limit: timedelta = timedelta(minutes=10)
     heartbeat: timedelta = timedelta(seconds=15)
@@ -111,11 +127,13 @@ class Settings:
             raise BadSetting(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
         if not self.domains:
             raise BadSetting("domains must name at least one domain")
-        for name in ("lease", "heartbeat", "summary_interval", "wait_limit"):
-            if getattr(self, name) <= timedelta(0):
-                raise BadSetting(f"{name} must be longer than nothing")
-        for name in ("inline_value_limit", "message_size_limit", "blob_size_limit", "status_size_limit"):
-            if getattr(self, name) <= 0:
+        limits = [knob.name for knob in fields(self) if knob.name.endswith("_limit")]
+        for name in ("lease", "heartbeat", "summary_interval", *limits):
+            value = getattr(self, name)
+            if isinstance(value, timedelta):
+                if value <= timedelta(0):
+                    raise BadSetting(f"{name} must be longer than nothing")
+            elif value <= 0:
                 raise BadSetting(f"{name} must be above 0")
         return self
 

@@ -16,6 +16,7 @@ from volery_controlplane.grpc.errors import STATUS_LIMIT_KEY
 
 ANONYMOUS = "anonymous"
 REQUEST_ID_KEY = "x-request-id"
+CLIENT_KEY = "volery-client"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _LARGEST_STATUS_LIMIT = 256 * 1024
 
@@ -28,11 +29,21 @@ class Caller:
         principal: who, for the records.
         trace_id: correlates log lines; the caller's `x-request-id`, or made here.
         status_limit: how many bytes of error details it can take.
+        client: what the client calls itself, once per process; tells anonymous callers apart.
     """
 
     principal: str
     trace_id: str
     status_limit: int
+    client: str = ""
+
+    def key_of(self, peer: str) -> str:
+        """Whose share of the server a call counts to.
+
+        Those who proved who they are have one share, wherever they call from. Others have one for each
+        process: a Unix socket tells nobody apart, so what the client says of itself is taken for it.
+        """
+        return f"{peer} {self.client}" if self.principal == ANONYMOUS else self.principal
 
 
 _current: ContextVar[Caller] = ContextVar("caller")
@@ -65,6 +76,7 @@ def identify(metadata: Iterable[tuple[str, str | bytes]] | None, status_limit: i
     """
     found = {key: value for key, value in metadata or () if isinstance(value, str)}
     trace_id = found.get(REQUEST_ID_KEY, "")
+    client = found.get(CLIENT_KEY, "")
     announced = found.get(STATUS_LIMIT_KEY, "")
     if announced.isascii() and announced.isdigit() and len(announced) < 10:
         status_limit = min(int(announced), _LARGEST_STATUS_LIMIT)
@@ -72,4 +84,5 @@ def identify(metadata: Iterable[tuple[str, str | bytes]] | None, status_limit: i
         principal=ANONYMOUS,
         trace_id=trace_id if _REQUEST_ID.fullmatch(trace_id) else uuid.uuid4().hex,
         status_limit=status_limit,
+        client=client if _REQUEST_ID.fullmatch(client) else "",
     )

@@ -1,7 +1,9 @@
-"""What every RPC passes through: caller, deadline, log line, and refusals to statuses.
+"""What every RPC passes through: caller, deadline, admission, log line, and refusals to statuses.
 
-They are one interceptor and not four, since each layer costs a tenth of a small RPC. Streams pass their
-messages untouched: only the beginning and the end of a stream are looked at.
+They are one interceptor and not five, since each layer costs a tenth of a small RPC.
+
+Messages are read and written by `messages`, so that a bad one becomes a refusal. A client that does not read
+what it asked for is given up after a while: its stream would hold a place, and what is not sent, for ever.
 
 A deadline is enforced by gRPC, which cancels the call. What is left to do here is to refuse one that had
 passed before its work began.
@@ -12,7 +14,10 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, Never
 
 import grpc
@@ -22,8 +27,9 @@ from grpc_interceptor.server import AsyncServerInterceptor
 from grpc_status import rpc_status
 from voleryidl.core.v1.reason_pb2 import ErrorReason
 
-from volery_controlplane.domain.errors import Refusal
-from volery_controlplane.grpc import caller
+from volery_controlplane.domain.errors import Overloaded, Refusal, RetryAdvice
+from volery_controlplane.grpc import caller, messages
+from volery_controlplane.grpc.admission import Admission, AdmissionLimits, lane_of
 from volery_controlplane.grpc.caller import Caller
 from volery_controlplane.grpc.errors import edge_status, reason_name, status_of
 
@@ -36,39 +42,83 @@ Method = Callable[[Any, Context], Any]
 _QUIET = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
 
 
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What the edge lets through.
+
+    Attributes:
+        message_size: bytes of a request or answer.
+        status_size: bytes of error details, for callers that do not announce their limit.
+        reading: how long a client may take to read a message of a stream.
+        admission: how much is served at a time.
+    """
+
+    message_size: int
+    status_size: int
+    reading: timedelta = timedelta(seconds=60)
+    admission: AdmissionLimits = field(default_factory=AdmissionLimits)
+
+
 class EdgeInterceptor(AsyncServerInterceptor):
     """Serves each RPC for its caller, and turns whatever goes wrong into a status with details.
 
     Args:
-        status_limit: how many bytes of error details a caller gets that does not announce its limit.
+        limits: what is let through.
     """
 
-    def __init__(self, status_limit: int) -> None:
-        self._status_limit = status_limit
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._admission = Admission(limits.admission)
+        self._handlers: dict[str, messages.Handler] = {}
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[messages.Handler | None]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> Any:
+        """Has messages read and written here, then goes on as the library does."""
+
+        async def rebuilt(details: grpc.HandlerCallDetails) -> messages.Handler | None:
+            found = self._handlers.get(details.method)
+            if found is None:
+                handler = await continuation(details)
+                if handler is None:
+                    return None
+                found = messages.rebuilt(handler, self._limits.message_size)
+                self._handlers[details.method] = found
+            return found
+
+        return await super().intercept_service(rebuilt, handler_call_details)  # type: ignore[no-untyped-call]  # theirs
 
     async def intercept(
         self, method: Method, request_or_iterator: Any, context: Context, method_name: str
     ) -> Any:
-        """Serves one RPC; for a stream of answers, gives the stream that serves it."""
-        metadata = context.invocation_metadata()
-        found = caller.identify(metadata, self._status_limit)
+        """Serves one RPC."""
+        found = caller.identify(context.invocation_metadata(), self._limits.status_size)
         caller.enter(found)
-        call = _Call(context, found, method_name)
+        call = _Call(context, found, method_name, self._limits)
         if call.is_late():
             await call.refuse_late()
-        answer = await call.begin(method, request_or_iterator)
-        if hasattr(answer, "__aiter__"):
-            return call.stream(answer)
-        return await call.unary(answer)
+        if isinstance(request_or_iterator, messages.Unreadable):
+            await call.end_badly(request_or_iterator.refusal)
+        if hasattr(request_or_iterator, "__aiter__"):
+            request_or_iterator = messages.readable(request_or_iterator)
+        lane = lane_of(method_name, request_or_iterator)
+        try:
+            async with self._admission.place(lane, found.key_of(context.peer())):
+                return await call.serve(method, request_or_iterator)
+        except BaseException as problem:
+            await call.end_badly(problem)
 
 
 class _Call:
     """One RPC under way."""
 
-    def __init__(self, context: Context, of: Caller, method: str) -> None:
+    def __init__(self, context: Context, of: Caller, method: str, limits: Limits) -> None:
         self._context = context
         self._caller = of
         self._method = method
+        self._limits = limits
         self._begin = time.monotonic()
 
     def is_late(self) -> bool:
@@ -79,30 +129,34 @@ class _Call:
         message = "the deadline had passed before the call was served"
         await self._abort(edge_status(ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, message))
 
-    async def begin(self, method: Method, request_or_iterator: Any) -> Any:
-        """Calls the servicer; one that does not offer the call fails before there is anything to await."""
-        try:
-            return method(request_or_iterator, self._context)
-        except Exception as problem:
-            await self._end_badly(problem)
-
-    async def unary(self, answer: Awaitable[Any]) -> Any:
-        try:
-            response = await answer
-        except BaseException as problem:
-            await self._end_badly(problem)
+    async def serve(self, method: Method, request_or_iterator: Any) -> bytes | None:
+        """Serves the call; gives its one answer as it travels, or None when answers were written."""
+        answer = method(request_or_iterator, self._context)
+        if hasattr(answer, "__aiter__"):
+            async with aclosing(answer) as answers:
+                async for message in answers:
+                    await self._write(messages.measured(message, self._limits.message_size))
+            self._log("OK")
+            return None
+        response = await answer
+        content = None if response is None else messages.measured(response, self._limits.message_size)
         self._log("OK")
-        return response
+        return content
 
-    async def stream(self, answers: AsyncIterator[Any]) -> AsyncIterator[Any]:
+    async def _write(self, content: bytes) -> None:
+        patience = self._limits.reading.total_seconds()
         try:
-            async for answer in answers:
-                yield answer
-        except BaseException as problem:
-            await self._end_badly(problem)
-        self._log("OK")
+            async with asyncio.timeout(patience):
+                await self._context.write(content)
+        except TimeoutError:
+            raise Overloaded(
+                f"the stream was not read for {patience:g} s (slow_reader_limit); ask again, from where you"
+                " were told",
+                {"limit_name": "slow_reader_limit", "limit": f"{patience:g}s"},
+                RetryAdvice(timedelta(seconds=1)),
+            ) from None
 
-    async def _end_badly(self, problem: BaseException) -> Never:
+    async def end_badly(self, problem: BaseException) -> Never:
         match problem:
             case Refusal():
                 self._log(reason_name(problem.reason), message=problem.message)

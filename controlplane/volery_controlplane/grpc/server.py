@@ -18,7 +18,11 @@ from voleryidl.registry.v1 import registry_service_pb2, registry_service_pb2_grp
 from voleryidl.worker.v1 import worker_service_pb2, worker_service_pb2_grpc
 
 from volery_controlplane.grpc.addresses import Address, TcpAddress, UnixSocket
-from volery_controlplane.grpc.interceptors import EdgeInterceptor
+from volery_controlplane.grpc.interceptors import EdgeInterceptor, Limits
+from volery_controlplane.grpc.messages import HEADROOM
+
+WORKERS = 10_000
+"""Streams of workers, and health checks, at a time: more than one process can serve."""
 
 SERVING = health_pb2.HealthCheckResponse.SERVING
 NOT_SERVING = health_pb2.HealthCheckResponse.NOT_SERVING
@@ -46,19 +50,6 @@ class Servicers:
     workers: worker_service_pb2_grpc.WorkerServiceServicer
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """What the edge lets through.
-
-    Attributes:
-        message_size: bytes of a request or answer.
-        status_size: bytes of error details, for callers that do not announce their limit.
-    """
-
-    message_size: int
-    status_size: int
-
-
 class Server:
     """A gRPC server that knows where it listens.
 
@@ -73,10 +64,12 @@ class Server:
         self._socket: UnixSocket | None = None  # ours, once it is there
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(limits.status_size)],
+            interceptors=[EdgeInterceptor(limits)],
+            # Blunt, and without details: only for what would not even get as far as the interceptor.
+            maximum_concurrent_rpcs=limits.admission.all + WORKERS,
             options=[
-                ("grpc.max_receive_message_length", limits.message_size),
-                ("grpc.max_send_message_length", limits.message_size),
+                ("grpc.max_receive_message_length", limits.message_size * HEADROOM),
+                ("grpc.max_send_message_length", -1),  # measured by the interceptor, which can say why
                 # A second server on the same port would take half of the calls unnoticed.
                 ("grpc.so_reuseport", 0),
                 # Clients may ask for signs of life on idle watches, every ten seconds at most.

@@ -22,7 +22,8 @@ from support.wire import Wire, refused
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.domain.errors import Unavailable
 from volery_controlplane.grpc.addresses import UnsafeAddress, parse
-from volery_controlplane.grpc.server import SERVICES, Limits, Server, Servicers
+from volery_controlplane.grpc.interceptors import Limits
+from volery_controlplane.grpc.server import SERVICES, Server, Servicers
 from volery_controlplane.settings import Settings
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceServicer
 from voleryidl.execution.v1.execution_service_pb2 import (

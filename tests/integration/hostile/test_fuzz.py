@@ -1,0 +1,107 @@
+"""Whatever a client sends, the answer is a result or a refusal with its reason, and the server goes on."""
+
+from __future__ import annotations
+
+import os
+from random import Random
+
+import pytest
+from google.protobuf.message import EncodeError
+from google.protobuf.message_factory import GetMessageClass
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from integration.hostile.prey import Prey, tokens_for
+from support.hostile_messages import Hostile
+from support.verdicts import RPCS, Rpc, call, complaint
+
+DEEP = os.environ.get("VOLERY_TEST_PROFILE") == "deep"
+EXAMPLES = 250 if DEEP else 40
+
+pytestmark = pytest.mark.timeout(600)
+
+every_rpc = pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
+fuzzed = settings(
+    max_examples=EXAMPLES,
+    suppress_health_check=list(HealthCheck),  # one server for all examples is what is tested
+    print_blob=True,
+    phases=(Phase.explicit, Phase.generate),  # a shrunk message says little more and takes minutes
+)
+
+
+def judge(prey: Prey, rpc: Rpc, requests: list[bytes]) -> None:
+    before = prey.inventory() if rpc.name == "Register" else ()
+    verdict = call(prey.channel, rpc, requests)
+    wrong = complaint(rpc, verdict)
+    assert not wrong, f"{wrong}\n{prey.planes.logs()[-3000:]}"
+    if before and not verdict.is_ok:
+        assert prey.inventory() == before, "a refused package left something behind"
+
+
+@every_rpc
+@given(chance=st.randoms(use_true_random=False))
+@fuzzed
+def test_fresh_messages_with_hostile_values_are_served_or_refused(
+    prey: Prey, rpc: Rpc, chance: Random
+) -> None:
+    hostile = Hostile(chance, prey.known, is_huge=DEEP)
+    count = chance.randint(1, 3) if rpc.descriptor.client_streaming else 1
+    judge(prey, rpc, [_bytes(hostile.fresh(rpc.descriptor.input_type)) for _ in range(count)])
+    prey.serves()
+
+
+@every_rpc
+@given(chance=st.randoms(use_true_random=False))
+@fuzzed
+def test_valid_messages_with_something_wrong_are_served_or_refused(
+    prey: Prey, rpc: Rpc, chance: Random
+) -> None:
+    hostile = Hostile(chance, prey.known, is_huge=DEEP)
+    requests = chance.choice(prey.valid[rpc.name])
+    victim = chance.randrange(len(requests))
+    judge(
+        prey,
+        rpc,
+        [_bytes(hostile.mutated(one) if here == victim else one) for here, one in enumerate(requests)],
+    )
+    prey.serves()
+
+
+@every_rpc
+@given(chance=st.randoms(use_true_random=False))
+@fuzzed
+def test_bytes_that_are_no_message_are_refused(prey: Prey, rpc: Rpc, chance: Random) -> None:
+    hostile = Hostile(chance, prey.known)
+    valid = [_bytes(one) for one in chance.choice(prey.valid[rpc.name])]
+    victim = chance.randrange(len(valid))
+    valid[victim] = hostile.broken(valid[victim])
+    judge(prey, rpc, valid)
+    prey.serves()
+
+
+@pytest.mark.parametrize(
+    "rpc",
+    [rpc for rpc in RPCS if "page_token" in rpc.descriptor.input_type.fields_by_name],
+    ids=lambda r: r.name,
+)
+def test_page_tokens_with_places_that_no_row_has_are_served_or_refused(prey: Prey, rpc: Rpc) -> None:
+    tried = 0
+    for (request,) in prey.valid[rpc.name]:
+        for token in tokens_for(prey, rpc, request):
+            changed = GetMessageClass(rpc.descriptor.input_type)()
+            changed.CopyFrom(request)
+            changed.page_token = token  # type: ignore[attr-defined]  # chosen for having it
+            judge(prey, rpc, [_bytes(changed)])
+            tried += 1
+    assert tried or rpc.name in ("ListActivations", "ListNodeExecutions")
+
+
+def test_nothing_was_half_registered(prey: Prey) -> None:
+    assert prey.torn() == []
+
+
+def _bytes(message: object) -> bytes:
+    """As sent; what the library refuses to write because it is too deep is sent as nothing."""
+    try:
+        return bytes(message.SerializeToString())  # type: ignore[attr-defined]  # a message
+    except (EncodeError, ValueError):
+        return b""
