@@ -171,7 +171,9 @@ class Retries:
         reached = self._connection._was_reached or error.reason != ""
         patience = self._connection.patience if reached else self._connection.first_patience
         spent = asyncio.get_running_loop().time() - self._begin
-        delay = max(self._delay * random.uniform(0.5, 1.0), error.retry_after or 0.0)  # noqa: S311  # spreads load
+        # Those who were turned away together must not come back together.
+        asked = (error.retry_after or 0.0) * random.uniform(1.0, 1.5)  # noqa: S311  # spreads load
+        delay = max(self._delay * random.uniform(0.5, 1.0), asked)  # noqa: S311  # spreads load
         if not waits_help or spent + delay > patience:
             raise error from None  # the typed error says all that the channel's did
         self.last = error

@@ -46,6 +46,10 @@ def new_request_id() -> str:
     return str(uuid.uuid4())
 
 
+_METADATA = {**STATUS_LIMIT, "volery-client": uuid.uuid4().hex}
+"""Goes with every call; the client's name tells this process apart where many share one server."""
+
+
 class Client:
     """The public services of one control plane.
 
@@ -73,10 +77,10 @@ class Client:
         self.connection = Connection(address, patience=patience, first_patience=first_patience)
         self.timeout = timeout
         channel = self.connection.channel
-        self._registry = registry.RegistryServiceStub(channel, metadata=STATUS_LIMIT)
-        self._executions = execution.ExecutionServiceStub(channel, metadata=STATUS_LIMIT)
-        self._data = data.DataServiceStub(channel, metadata=STATUS_LIMIT)
-        self._projects = project.ProjectServiceStub(channel, metadata=STATUS_LIMIT)
+        self._registry = registry.RegistryServiceStub(channel, metadata=_METADATA)
+        self._executions = execution.ExecutionServiceStub(channel, metadata=_METADATA)
+        self._data = data.DataServiceStub(channel, metadata=_METADATA)
+        self._projects = project.ProjectServiceStub(channel, metadata=_METADATA)
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,14 +9,16 @@ that some of what tasks write meanwhile is kept, since nobody says that again.
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Protocol
 
 import grpc
 import structlog
-from google.rpc.error_details_pb2 import ErrorInfo
+from google.rpc.error_details_pb2 import ErrorInfo, RetryInfo
 from google.rpc.status_pb2 import Status
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.data.v1.data_service_pb2 import DownloadBlobRequest
@@ -126,7 +128,9 @@ class GrpcControlPlane:
                 await self._converse(listener)
             except grpc.aio.AioRpcError as error:
                 log.info("stream broke", code=error.code().name, details=error.details())
-                if _reason(error) == "STALE":
+                found = _details(error)
+                delay = max(delay, found.after)
+                if found.reason == "STALE":
                     listener.refused(error.details() or "the session was ended")
             except asyncio.CancelledError:
                 if asyncio.current_task().cancelling():  # type: ignore[union-attr]  # a coroutine runs in a task
@@ -135,7 +139,8 @@ class GrpcControlPlane:
             if self._heard:
                 delay = 0.05
             listener.disconnected()
-            await asyncio.sleep(delay)  # a server that refuses must not be asked in a tight loop
+            # A server that refuses must not be asked in a tight loop, nor by all workers at once.
+            await asyncio.sleep(delay * random.uniform(1.0, 1.5))  # noqa: S311  # spreads load
             delay = min(delay * 2, 1.0)
 
     async def _converse(self, listener: StreamListener) -> None:
@@ -178,15 +183,24 @@ def _is_log(message: WorkRequest) -> bool:
     return bool(message.HasField("log_batch"))
 
 
-def _reason(error: grpc.aio.AioRpcError) -> str:
-    """The reason of a refusal, as the control plane gives it with the status; empty when there is none."""
+@dataclass(frozen=True, slots=True)
+class _Details:
+    """What the control plane gives with a status: the reason of a refusal, and when to come back."""
+
+    reason: str = ""
+    after: float = 0.0
+
+
+def _details(error: grpc.aio.AioRpcError) -> _Details:
+    info, retry = ErrorInfo(), RetryInfo()
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin" and isinstance(value, bytes):
             for detail in Status.FromString(value).details:
-                info = ErrorInfo()
-                if detail.Unpack(info):
-                    return str(info.reason)
-    return ""
+                if detail.Is(ErrorInfo.DESCRIPTOR):
+                    detail.Unpack(info)
+                elif detail.Is(RetryInfo.DESCRIPTOR):
+                    detail.Unpack(retry)
+    return _Details(str(info.reason), retry.retry_delay.ToTimedelta().total_seconds())
 
 
 @contextmanager
@@ -197,7 +211,7 @@ def _translated() -> Iterator[None]:
     except grpc.aio.AioRpcError as error:
         if error.code() in _ABSENT:
             raise LookupError(error.details()) from error
-        raise Unreachable(f"{error.code().name}: {error.details()}") from error
+        raise Unreachable(f"{error.code().name}: {error.details()}", _details(error).after) from error
 
 
 _ABSENT = frozenset(

@@ -153,7 +153,15 @@ class Launcher(Protocol):
 
 
 class Unreachable(Exception):
-    """The other side is away; asking again later may help."""
+    """The other side is away, or busy; asking again later may help.
+
+    Attributes:
+        after: seconds after which the other side would like to be asked again; 0 where it said nothing.
+    """
+
+    def __init__(self, message: str, after: float = 0.0) -> None:
+        super().__init__(message)
+        self.after = after
 
 
 class ControlPlane(Protocol):

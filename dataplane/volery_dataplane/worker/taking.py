@@ -8,6 +8,7 @@ execution is held; what cannot be mended ends the execution with a failure that 
 from __future__ import annotations
 
 import asyncio
+import random
 from collections import OrderedDict
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
@@ -253,8 +254,10 @@ async def patiently(read: Callable[[], Coroutine[None, None, T]], what: str) -> 
             return await read()
         except Unreachable as problem:
             log.info("a read is tried again", what=what, why=str(problem))
+            after = problem.after
         delay = next(delays, delay)
-        await asyncio.sleep(delay)
+        # Workers that were turned away together must not come back together.
+        await asyncio.sleep(max(delay, after * random.uniform(1.0, 1.5)))  # noqa: S311  # spreads load
 
 
 def _begun(plan: Plan, start: WalkStart, now: int) -> tuple[Walk, Wave] | None:
