@@ -15,6 +15,7 @@ from importlib.metadata import version
 import structlog
 from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 
+from volery_controlplane.domain.limits import Limits as ContentLimits
 from volery_controlplane.grpc.addresses import Address, parse
 from volery_controlplane.grpc.admission import AdmissionLimits
 from volery_controlplane.grpc.data import DataServicer
@@ -206,6 +207,18 @@ class ControlPlane:
                 transfers=settings.transfers_limit,
                 listeners=settings.listeners_limit,
                 listeners_per_caller=settings.listeners_per_caller_limit,
+            ),
+            ContentLimits(
+                workflow_nodes=settings.workflow_nodes_limit,
+                package_entities=settings.package_entities_limit,
+                value_size=settings.value_size_limit,
+                inputs_size=settings.inputs_size_limit,
+                string_length=settings.string_length_limit,
+                text_length=settings.text_length_limit,
+                elements=settings.elements_limit,
+                nesting=settings.nesting_limit,
+                labels=settings.labels_limit,
+                label_length=settings.label_length_limit,
             ),
         )
         return _Parts(Server(listen, servicers, limits), projects, dispatcher, work, wakeups)

@@ -38,6 +38,16 @@ class Settings:
         blob_size_limit: the largest upload, in bytes.
         status_size_limit: how many bytes of error details a client gets that does not announce its limit;
             most gRPC clients refuse more than 8 KiB of trailers.
+        workflow_nodes_limit: the most nodes of a workflow.
+        package_entities_limit: the most tasks, workflows and launch plans of a package.
+        value_size_limit: the largest value that travels in a message, in bytes.
+        inputs_size_limit: the largest inputs of an execution together, in bytes.
+        string_length_limit: the longest string in a value, in characters.
+        text_length_limit: the longest text elsewhere, such as a description, in characters.
+        elements_limit: the most elements of a list or map.
+        nesting_limit: how deep messages may lie within each other; Protobuf itself reads 100.
+        labels_limit: the most labels, and tags, of an execution or project.
+        label_length_limit: the longest name or value of a label, and the longest tag, in characters.
         calls_limit: how many short calls are served at a time; others wait in turn.
         calls_per_caller_limit: how many of them may be one caller's.
         queue_limit: how many calls may wait, of each kind.
@@ -69,6 +79,16 @@ class Settings:
     message_size_limit: int = 16 * MIB
     blob_size_limit: int = 5 * 1024 * MIB
     status_size_limit: int = 6 * 1024
+    workflow_nodes_limit: int = 20_000
+    package_entities_limit: int = 10_000
+    value_size_limit: int = 12 * MIB
+    inputs_size_limit: int = 14 * MIB
+    string_length_limit: int = 10_000_000
+    text_length_limit: int = 100_000
+    elements_limit: int = 2_000_000
+    nesting_limit: int = 64
+    labels_limit: int = 64
+    label_length_limit: int = 256
     calls_limit: int = 64
     calls_per_caller_limit: int = 48
     queue_limit: int = 2_000
@@ -127,6 +147,8 @@ class Settings:
             raise BadSetting(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
         if not self.domains:
             raise BadSetting("domains must name at least one domain")
+        if self.nesting_limit > 80:
+            raise BadSetting("nesting_limit must be at most 80: Protobuf reads 100, and answers need some")
         limits = [knob.name for knob in fields(self) if knob.name.endswith("_limit")]
         for name in ("lease", "heartbeat", "summary_interval", *limits):
             value = getattr(self, name)

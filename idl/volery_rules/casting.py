@@ -175,6 +175,11 @@ def _to_list(literal: Literal, target: LiteralType, source: LiteralType | None, 
     wanted = target.collection_type
     given = source.collection_type if source and source.WhichOneof("type") == "collection_type" else None
     old = literal.collection_value.literals
+    if wanted.WhichOneof("type") == "simple":
+        # Most long lists need no change: a million integers are looked at once, and nothing is made of them.
+        arm = SIMPLE_ARMS.get(wanted.simple)
+        if all(element.WhichOneof("value") == arm for element in old):
+            return literal
     new = [_cast(element, wanted, given, f"{path}[{i}]") for i, element in enumerate(old)]
     if all(a is b for a, b in zip(old, new, strict=True)):
         return literal

@@ -22,12 +22,15 @@ from typing import Any, Never
 
 import grpc
 import structlog
+from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from grpc_interceptor.server import AsyncServerInterceptor
 from grpc_status import rpc_status
 from voleryidl.core.v1.reason_pb2 import ErrorReason
 
 from volery_controlplane.domain.errors import Overloaded, Refusal, RetryAdvice
+from volery_controlplane.domain.limits import Limits as ContentLimits
+from volery_controlplane.domain.limits import check_size
 from volery_controlplane.grpc import caller, messages
 from volery_controlplane.grpc.admission import Admission, AdmissionLimits, lane_of
 from volery_controlplane.grpc.caller import Caller
@@ -38,6 +41,9 @@ log = structlog.get_logger("volery_controlplane.rpc")
 # What gRPC hands to interceptors depends on the method; only the method itself knows its types.
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Any]
+
+_LARGE = 64 * 1024
+"""Bytes of a request from which on measuring it takes noticeable time."""
 
 _QUIET = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
 
@@ -51,12 +57,14 @@ class Limits:
         status_size: bytes of error details, for callers that do not announce their limit.
         reading: how long a client may take to read a message of a stream.
         admission: how much is served at a time.
+        content: what one request may hold.
     """
 
     message_size: int
     status_size: int
     reading: timedelta = timedelta(seconds=60)
     admission: AdmissionLimits = field(default_factory=AdmissionLimits)
+    content: ContentLimits = field(default_factory=ContentLimits)
 
 
 class EdgeInterceptor(AsyncServerInterceptor):
@@ -106,9 +114,18 @@ class EdgeInterceptor(AsyncServerInterceptor):
         lane = lane_of(method_name, request_or_iterator)
         try:
             async with self._admission.place(lane, found.key_of(context.peer())):
+                if isinstance(request_or_iterator, Message):
+                    await self._check(request_or_iterator)
                 return await call.serve(method, request_or_iterator)
         except BaseException as problem:
             await call.end_badly(problem)
+
+    async def _check(self, request: Message) -> None:
+        """Measures what a request holds; a large one in a thread, while the loop serves others."""
+        if request.ByteSize() > _LARGE:
+            await asyncio.to_thread(check_size, request, self._limits.content)
+        else:
+            check_size(request, self._limits.content)
 
 
 class _Call:

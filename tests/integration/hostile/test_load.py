@@ -169,9 +169,7 @@ async def test_many_callers_are_all_served_while_one_floods_the_server(planes: P
         await asyncio.gather(*floods)
         assert outcomes["served"], "the greedy one has its share, too"
         assert outcomes["refused"]
-        print(
-            f"200 callers: the greedy one had {outcomes['served']} calls served, {outcomes['refused']} refused"
-        )
+        print(f"200 callers, one of them greedy with 180: {outcomes}")
 
 
 async def test_clients_that_do_not_read_are_given_up_and_hold_no_memory(planes: Planes) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from enum import StrEnum
+from itertools import islice
 
 from volery_controlplane.domain.errors import CompilationFailed, Violation
 
@@ -135,7 +136,8 @@ def _in_order_of_package(violation: Violation) -> tuple[int, list[tuple[int, str
 
 def did_you_mean(name: str, candidates: Iterable[str]) -> str:
     """A hint at a name that is near, or at what there is when that is little; else ""."""
-    known = [candidate for candidate in candidates if candidate]
+    # Never more than it takes to give up: there may be as many complaints as there are names.
+    known = list(islice((candidate for candidate in candidates if candidate), _CANDIDATES + 1))
     if len(known) > _CANDIDATES:
         return ""
     near = get_close_matches(name, known, n=1)
