@@ -19,7 +19,7 @@ import structlog
 from volery_dataplane.launch.process import ProcessLauncher
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.settings import Settings, parse
-from volery_dataplane.storage.bundles import Bundles
+from volery_dataplane.storage.bundles import BundleLimits, Bundles
 from volery_dataplane.storage.files import FileBlobs
 from volery_dataplane.wire.control_plane import GrpcControlPlane
 from volery_dataplane.worker.logs import LogShipper
@@ -74,10 +74,22 @@ async def run(settings: Settings) -> None:
 
     launcher = ProcessLauncher(
         ProcessSettings(
-            directory=scratch, slots=settings.slots, interpreter=settings.interpreter or sys.executable
+            directory=scratch,
+            slots=settings.slots,
+            interpreter=settings.interpreter or sys.executable,
+            output_cap=settings.log_size_limit,
         ),
         LauncherEvents(observed=observed, logged=logged),
-        Bundles(settings.state / "bundles", control_plane.bundle),
+        Bundles(
+            settings.state / "bundles",
+            control_plane.bundle,
+            BundleLimits(
+                settings.bundle_size_limit,
+                settings.bundle_unpacked_limit,
+                settings.bundle_members_limit,
+                settings.bundle_ratio_limit,
+            ),
+        ),
     )
     blobs = FileBlobs()
     taking = Taking(control_plane, blobs, clock)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
+
+MIB = 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +22,11 @@ class Settings:
         slots: task processes at a time (VOLERY_WORKER_SLOTS).
         executions: executions walked at a time (VOLERY_WORKER_EXECUTIONS).
         drain_grace: seconds that running tasks get to end on SIGTERM (VOLERY_WORKER_DRAIN_GRACE).
+        log_size_limit: bytes of each of its two streams that an attempt keeps (VOLERY_LOG_SIZE_LIMIT).
+        bundle_size_limit: bytes of a code bundle (VOLERY_BUNDLE_SIZE_LIMIT).
+        bundle_unpacked_limit: bytes of its files (VOLERY_BUNDLE_UNPACKED_LIMIT).
+        bundle_members_limit: how many files it has (VOLERY_BUNDLE_MEMBERS_LIMIT).
+        bundle_ratio_limit: how many times its size it unpacks to (VOLERY_BUNDLE_RATIO_LIMIT).
         interpreter: the Python that runs tasks; empty for the worker's own (VOLERY_TASK_PYTHON).
         ready_file: written when the worker is connected; empty for none.
         ready_fd: gets a line when the worker is connected, then is closed; None for none.
@@ -32,6 +39,11 @@ class Settings:
     executions: int = 1_000
     drain_grace: float = 30.0
     interpreter: str = ""
+    log_size_limit: int = 64 * MIB
+    bundle_size_limit: int = 256 * MIB
+    bundle_unpacked_limit: int = 1024 * MIB
+    bundle_members_limit: int = 20_000
+    bundle_ratio_limit: int = 200
     ready_file: str = ""
     ready_fd: int | None = None
 
@@ -57,6 +69,12 @@ def parse(arguments: list[str] | None = None) -> Settings:
     run.add_argument("--ready-file", default="", help="written when connected")
     run.add_argument("--ready-fd", type=int, help="gets a line when connected, then is closed")
     given = parser.parse_args(arguments)
+    limits = {}
+    for limit in (knob for knob in fields(Settings) if knob.name.endswith("_limit")):
+        text = environment.get(f"VOLERY_{limit.name.upper()}", str(limit.default))
+        if not (text.isascii() and text.isdigit() and int(text)):
+            parser.error(f"VOLERY_{limit.name.upper()} must be a number above 0, not {text!r}")
+        limits[limit.name] = int(text)
     if given.slots < 1:
         parser.error("--slots must be at least 1")
     return Settings(
@@ -69,4 +87,5 @@ def parse(arguments: list[str] | None = None) -> Settings:
         interpreter=given.interpreter,
         ready_file=given.ready_file,
         ready_fd=given.ready_fd,
+        **limits,
     )

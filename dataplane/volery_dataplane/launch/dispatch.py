@@ -15,11 +15,12 @@ from voleryidl.core.v1.failure_pb2 import Failure
 
 from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.attempts import Attempt, Pool
-from volery_dataplane.launch.bundles import Bundles, BundleUnavailable
+from volery_dataplane.launch.bundles import BundleUnavailable, FetchBundle, folder_of
 from volery_dataplane.launch.plans import PoolKey
 from volery_dataplane.launch.processes import CannotStart, Processes
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.launch.task_process import TaskProcess
+from volery_dataplane.worker.ports import BundleRefused
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +48,13 @@ class Dispatch:
         settings: ProcessSettings,
         loop: asyncio.AbstractEventLoop,
         processes: Processes,
-        bundles: Bundles,
+        fetch_bundle: FetchBundle,
         events: DispatchEvents,
     ) -> None:
         self._settings = settings
         self._loop = loop
         self._processes = processes
-        self._bundles = bundles
+        self._fetch_bundle = fetch_bundle
         self._events = events
         self._pools: dict[PoolKey, Pool] = {}
         self._waking: dict[Pool, None] = {}
@@ -224,7 +225,9 @@ class Dispatch:
 
     async def _get_code(self, pool: Pool) -> None:
         try:
-            pool.code = await self._bundles.folder(pool.key.kind.bundle)
+            pool.code = await folder_of(pool.key.kind.bundle, self._fetch_bundle)
+        except BundleRefused as refusal:
+            self._fail(pool, outcomes.bundle_refused(str(refusal)))
         except BundleUnavailable as error:
             self._fail(pool, outcomes.bundle_unavailable(str(error)))
         finally:

@@ -86,6 +86,11 @@ def bundle_unavailable(message: str) -> Failure:
     return _failure(FAILURE_KIND_SYSTEM, "BundleUnavailable", message)
 
 
+def bundle_refused(message: str) -> Failure:
+    """The failure of an attempt whose code must not be used; no repeat helps."""
+    return _failure(FAILURE_KIND_USER, "BundleRefused", message, recoverable=False)
+
+
 def not_runnable(message: str) -> Failure:
     """The failure of an attempt that no process can run."""
     return _failure(FAILURE_KIND_USER, "NotRunnable", message, recoverable=False)

@@ -19,7 +19,7 @@ from voleryidl.core.v1.failure_pb2 import Failure
 
 from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.attempts import Attempt, Ending
-from volery_dataplane.launch.bundles import Bundles, FetchBundle
+from volery_dataplane.launch.bundles import FetchBundle
 from volery_dataplane.launch.dispatch import Dispatch, DispatchEvents
 from volery_dataplane.launch.frames import REPLACEMENTS, Result
 from volery_dataplane.launch.plans import NotRunnable, Plans
@@ -52,7 +52,7 @@ class ProcessLauncher:
         self._settings = settings
         self._events = events
         directory = settings.directory
-        self._bundles = Bundles(directory / "bundles", fetch_bundle)
+        self._fetch_bundle = fetch_bundle
         self._spools = Spools(
             directory / "spool", settings.inline_output, settings.output_cap, settings.tail_bytes
         )
@@ -98,7 +98,7 @@ class ProcessLauncher:
             self._settings,
             self._loop,
             self._processes,
-            self._bundles,
+            self._fetch_bundle,
             DispatchEvents(woken=self._turn, began=self._began, idle=self._on_idle, failed=self._on_failed),
         )
         await asyncio.to_thread(_prepare, self._settings.directory)

@@ -16,7 +16,7 @@ class ProcessSettings:
     """Settings of the process launcher. Times are seconds, sizes bytes.
 
     Attributes:
-        directory: holds spools, working directories and unpacked bundles; belongs to this launcher alone.
+        directory: holds spools and working directories; belongs to this launcher alone.
         slots: how many task processes may live at once, idle ones included.
         interpreter: runs the tasks; it has `volery` and whatever the tasks import.
         runtime: the module of `volery` that loads and runs tasks.

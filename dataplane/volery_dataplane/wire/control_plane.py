@@ -35,7 +35,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 )
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
-from volery_dataplane.worker.ports import Unreachable
+from volery_dataplane.worker.ports import BundleRefused, Unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -111,12 +111,19 @@ class GrpcControlPlane:
         with _translated():
             return [response async for response in self._workers.GetValues(request, wait_for_ready=True)]
 
-    async def bundle(self, sha256: str) -> bytes:
-        """The content of a code bundle."""
+    async def bundle(self, sha256: str, limit: int) -> bytes:
+        """The content of a code bundle; raises BundleRefused when it has more bytes than the limit."""
         request = DownloadBlobRequest(sha256=sha256)
+        content = bytearray()
         with _translated():
-            pieces = [piece.chunk async for piece in self._data.DownloadBlob(request, wait_for_ready=True)]
-        return b"".join(pieces)
+            async for piece in self._data.DownloadBlob(request, wait_for_ready=True):
+                if max(piece.size_bytes, len(content) + len(piece.chunk)) > limit:
+                    raise BundleRefused(
+                        f"it has more bytes than bundle_size_limit allows, {limit}; leave out what the tasks"
+                        " do not import, or raise the worker's setting"
+                    )
+                content += piece.chunk
+        return bytes(content)
 
     async def serve(self, listener: StreamListener) -> None:
         """Keeps a stream open until cancelled."""

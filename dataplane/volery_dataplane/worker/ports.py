@@ -164,6 +164,10 @@ class Unreachable(Exception):
         self.after = after
 
 
+class BundleRefused(Exception):
+    """A code bundle must not be used: it is damaged, not safe to unpack, or too large."""
+
+
 class ControlPlane(Protocol):
     """What a worker says and reads.
 

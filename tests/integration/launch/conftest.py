@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import zipfile
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -14,6 +13,7 @@ import pytest
 from integration.launch.harness import Harness
 from volery_dataplane.launch.process import ProcessLauncher
 from volery_dataplane.launch.settings import ProcessSettings
+from volery_dataplane.worker.ports import BundleRefused
 
 HERE = Path(__file__).parent
 FLOWS = HERE / "flows"
@@ -38,23 +38,16 @@ def process_settings(directory: Path, **changes: Any) -> ProcessSettings:
     return ProcessSettings(**values)
 
 
-@pytest.fixture(scope="session")
-def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("bundle") / "flows.zip"
-    with zipfile.ZipFile(path, "w") as bundle:
-        for source in FLOWS.glob("*.py"):
-            bundle.write(source, source.name)
-    return path
-
-
 @pytest.fixture
-def processes(tmp_path: Path, archive: Path) -> MakeHarness:
+def processes(tmp_path: Path) -> MakeHarness:
     """Harnesses of process launchers; keywords are settings."""
 
     async def fetch(sha256: str) -> Path:
         if sha256 == "00" * 32:
             raise LookupError("nobody has this bundle")
-        return archive
+        if sha256 == "11" * 32:
+            raise BundleRefused("it leaves its directory")
+        return FLOWS
 
     @asynccontextmanager
     async def make(**changes: Any) -> AsyncIterator[Harness]:
@@ -70,8 +63,7 @@ def processes(tmp_path: Path, archive: Path) -> MakeHarness:
         assert asyncio.all_tasks() == {asyncio.current_task()}
         assert harness.children() == []
         files = [path for path in settings.directory.rglob("*") if not path.is_dir()]
-        left = [path for path in files if "bundles" not in path.parts]
-        assert left == []
+        assert files == []
 
     return make
 

@@ -234,6 +234,15 @@ async def test_a_bundle_that_cannot_be_had_is_the_infrastructures_fault(make_har
             assert end.start_time is None
 
 
+async def test_a_bundle_that_must_not_be_used_is_not_asked_for_again(make_harness: MakeHarness) -> None:
+    async with make_harness() as harness:
+        task = a_task("add_one")
+        task.python.bundle.sha256 = "11" * 32
+        end = await harness.failure(task, x=1)
+        assert (end.failure.code, end.failure.recoverable) == ("BundleRefused", False)
+        assert "leaves" in end.failure.message
+
+
 # Limits and cancelling
 
 

@@ -3,11 +3,12 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import warnings
 import zipfile
 from pathlib import Path
 
 import pytest
-from volery_dataplane.storage.bundles import BundleCorrupt, Bundles, check_archive
+from volery_dataplane.storage.bundles import BundleCorrupt, BundleLimits, Bundles, check_archive
 
 
 def archive(*members: str | zipfile.ZipInfo, content: bytes = b"x = 1\n") -> bytes:
@@ -18,9 +19,9 @@ def archive(*members: str | zipfile.ZipInfo, content: bytes = b"x = 1\n") -> byt
     return made.getvalue()
 
 
-def check(content: bytes, limit: int = 1_000) -> None:
+def check(content: bytes, **limits: int) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
-        check_archive(opened, limit)
+        check_archive(opened, BundleLimits(**{"unpacked": 1_000, **limits}))
 
 
 @pytest.mark.parametrize("name", ["flow.py", "package/flow.py", "./", "./flow.py", "a..b/flow.py"])
@@ -43,6 +44,96 @@ def test_links_are_refused() -> None:
         check(archive(link))
 
 
+@pytest.mark.parametrize("kind", [0o010000, 0o020000, 0o060000, 0o140000])
+def test_pipes_devices_and_sockets_are_refused(kind: int) -> None:
+    device = zipfile.ZipInfo("flow.py")
+    device.external_attr = (kind | 0o777) << 16
+    with pytest.raises(BundleCorrupt, match="neither"):
+        check(archive(device))
+
+
+@pytest.mark.parametrize(
+    "name", ["a\x01.py", "a\n.py", "\u202e.py", "x" * 256, "é" * 128, "/".join(["d" * 99] * 11)]
+)
+def test_names_that_not_every_system_takes_are_refused(name: str) -> None:
+    with pytest.raises(BundleCorrupt, match="name"):
+        check(archive(name))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("flow.py", "flow.py"),
+        ("flow.py", "./flow.py"),
+        ("flow.py", "Flow.py"),
+        ("package/a.py", "Package/b.py"),
+        ("caf\u00e9.py", "cafe\u0301.py"),
+        ("straße.py", "STRASSE.py"),
+        ("flow", "flow/a.py"),
+        ("flow/a.py", "flow"),
+    ],
+)
+def test_two_members_in_one_place_are_refused(one: str, other: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the library that writes it knows, too
+        content = archive(one, other)
+    with pytest.raises(BundleCorrupt, match="one place"):
+        check(content)
+
+
+def test_more_files_than_allowed_are_refused() -> None:
+    with pytest.raises(BundleCorrupt, match="bundle_members_limit allows 2"):
+        check(archive("a", "b", "c"), members=2)
+
+
+def test_archives_that_unpack_to_a_multiple_of_their_size_are_refused() -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("zeros", bytes(4 * 1024 * 1024))
+    check(made.getvalue(), unpacked=10**8, ratio=10_000)
+    with pytest.raises(BundleCorrupt, match="bundle_ratio_limit allows 200"):
+        check(made.getvalue(), unpacked=10**8)
+
+
+async def test_an_archive_that_lies_about_its_sizes_unpacks_to_no_more_than_it_says(tmp_path: Path) -> None:
+    made = io.BytesIO()
+    with zipfile.ZipFile(made, "w", zipfile.ZIP_DEFLATED) as target:
+        target.writestr("zeros", bytes(3_000_000))
+    size = (3_000_000).to_bytes(4, "little")
+    content = made.getvalue().replace(size, (100).to_bytes(4, "little"))
+    assert content != made.getvalue()
+    assert await refused(content, tmp_path)
+
+
+@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18), archive("a.py")[:-30]])
+async def test_what_is_no_archive_is_refused_or_empty_and_leaves_nothing(
+    tmp_path: Path, content: bytes
+) -> None:
+    assert await refused(content, tmp_path) or content.startswith(b"PK\x05\x06")
+
+
+async def test_encrypted_members_are_refused(tmp_path: Path) -> None:
+    content = bytearray(archive("a.py"))
+    content[6] |= 1  # of the local header
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    assert await refused(bytes(content), tmp_path)
+
+
+async def refused(content: bytes, directory: Path) -> bool:
+    """Whether a bundle is refused, which must leave nothing behind."""
+
+    async def fetch(wanted: str, limit: int) -> bytes:
+        return content
+
+    sha256 = hashlib.sha256(content).hexdigest()
+    try:
+        await Bundles(directory / "bundles", fetch)(sha256)
+    except BundleCorrupt:
+        assert list((directory / "bundles").iterdir()) == []
+        return True
+    return False
+
+
 def test_archives_that_would_fill_the_disk_are_refused() -> None:
     with pytest.raises(BundleCorrupt, match="limit"):
         check(archive("a.py", "b.py", content=b"x" * 600))
@@ -53,7 +144,7 @@ async def test_a_bundle_is_fetched_once_and_unpacked_whole(tmp_path: Path) -> No
     sha256 = hashlib.sha256(content).hexdigest()
     fetches: list[str] = []
 
-    async def fetch(wanted: str) -> bytes:
+    async def fetch(wanted: str, limit: int) -> bytes:
         fetches.append(wanted)
         return content
 
@@ -66,7 +157,7 @@ async def test_a_bundle_is_fetched_once_and_unpacked_whole(tmp_path: Path) -> No
 
 
 async def test_content_with_another_hash_is_refused_and_leaves_nothing(tmp_path: Path) -> None:
-    async def fetch(wanted: str) -> bytes:
+    async def fetch(wanted: str, limit: int) -> bytes:
         return archive("flow.py")
 
     with pytest.raises(BundleCorrupt, match="hash"):
@@ -78,7 +169,7 @@ async def test_a_fetch_that_failed_is_tried_again_when_asked_again(tmp_path: Pat
     content = archive("flow.py")
     answers: list[bytes | OSError] = [OSError("the line is down"), content]
 
-    async def fetch(wanted: str) -> bytes:
+    async def fetch(wanted: str, limit: int) -> bytes:
         answer = answers.pop(0)
         if isinstance(answer, OSError):
             raise answer
