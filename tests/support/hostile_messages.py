@@ -140,6 +140,10 @@ _BOUNDS = {
 }
 
 
+_MOST = 150
+"""Messages made for one request."""
+
+
 @dataclass
 class Known:
     """What is true on the server, by the name of the field that would hold it."""
@@ -161,10 +165,14 @@ class Hostile:
         self._chance = chance
         self._known = known
         self._is_huge = is_huge
+        self._left = _MOST
 
     def fresh(self, kind: Descriptor, depth: int = 0) -> Message:
         """A message of a kind; deeper ones have fewer fields."""
         message = GetMessageClass(kind)()
+        self._left -= 1
+        if self._left < 0:
+            return message  # some kinds branch so much that they would never end
         likely = 0.8 if depth < 2 else 0.45 if depth < 5 else 0.15
         for one in kind.fields:
             if one.containing_oneof is not None and not one.containing_oneof.name.startswith("_"):
