@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -103,15 +104,26 @@ class FileBlobStore:
             return file.read(size)
 
     def _inside(self, uri: str) -> Path:
-        parts = urlsplit(uri)
-        path = Path(unquote(parts.path))
-        if parts.scheme != "file" or parts.netloc not in ("", "localhost") or "\0" in parts.path:
-            raise Denied(f"{uri} is not below the installation's storage")
-        resolved = path.resolve()
-        if not resolved.is_relative_to(self._resolved):
-            raise Denied(f"{uri} is not below the installation's storage")
-        if not resolved.is_file():
-            raise NotFound(f"there is no content at {uri}", {"resource_type": "blob", "resource_name": uri})
+        shown = uri if len(uri) <= 200 else f"{uri[:199]}…"
+        found = False
+        try:
+            parts = urlsplit(uri)
+            path = Path(unquote(parts.path))
+            is_ours = parts.scheme == "file" and parts.netloc in ("", "localhost")
+            # Names that are too long, have a NUL, or are links in a circle are nobody's, and cannot be asked.
+            resolved = path.resolve(strict=False)
+            found = is_ours and resolved.is_relative_to(self._resolved)
+            is_file = found and stat.S_ISREG(resolved.stat().st_mode)
+        except (FileNotFoundError, NotADirectoryError):
+            is_file = False
+        except (ValueError, OSError, RuntimeError):
+            found = is_file = False
+        if not found:
+            raise Denied(f"{shown} is not below the installation's storage")
+        if not is_file:
+            raise NotFound(
+                f"there is no content at {shown}", {"resource_type": "blob", "resource_name": shown}
+            )
         return resolved
 
 

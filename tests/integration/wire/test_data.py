@@ -170,7 +170,6 @@ async def test_what_lies_outside_the_store_is_denied(wire: Wire, settings: Setti
         "http://example.com/x",
         "s3://bucket/x",
         str(secret),
-        "file:///\0",
     ):
         async with refused(CODES.PERMISSION_DENIED, "PERMISSION_DENIED"):
             await download(wire, uri=uri)
@@ -185,3 +184,12 @@ async def test_what_workers_put_below_the_root_can_be_read(wire: Wire, settings:
     place.parent.mkdir()
     place.write_bytes(b"large")
     assert await download(wire, uri=place.as_uri()) == b"large"
+
+
+@pytest.mark.parametrize(
+    "uri", ["file://[", "file:///" + "x" * 5000, "file:///%00", "file:///a%00b", "file:///?"]
+)
+async def test_a_uri_that_no_file_system_takes_is_refused(wire: Wire, uri: str) -> None:
+    async with refused(CODES.PERMISSION_DENIED, "PERMISSION_DENIED"):
+        async for _ in wire.data.DownloadBlob(DownloadBlobRequest(uri=uri)):
+            pass

@@ -1,4 +1,8 @@
-"""Failures of user code: an exception as the plain values that travel to the worker."""
+"""Failures of user code: an exception as the plain values that travel to the worker.
+
+An exception is the user's object and may answer anything, or raise: what it is asked here is asked of
+`BaseException` itself where that can tell, and what it says is cut.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,8 @@ from typing import Any
 MESSAGE_LIMIT = 16 * 1024
 TRACE_LIMIT = 64 * 1024
 CAUSE_LIMIT = 8
+BASES_LIMIT = 50
+NAME_LIMIT = 512
 
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -53,38 +59,54 @@ def cut(text: str, limit: int) -> str:
 
 def _describe(error: BaseException, depth: int, seen: set[int]) -> dict[str, Any]:
     seen.add(id(error))
-    kind = type(error)
+    bases = [base for base in type.mro(type(error)) if base is not object]
     failure = {
-        "code": kind.__name__,
-        "codes": [base.__name__ for base in kind.__mro__ if base is not object],
+        "code": _name(type(error)),
+        "codes": [_name(base) for base in bases[:BASES_LIMIT]],
         "message": cut(_message(error), MESSAGE_LIMIT),
         "trace": cut(_trace(error), TRACE_LIMIT),
-        "recoverable": bool(getattr(error, "volery_recoverable", True)),
+        "recoverable": _is_recoverable(error),
     }
-    cause = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+    told: Any = BaseException
+    cause = told.__cause__.__get__(error)
+    if cause is None and not told.__suppress_context__.__get__(error):
+        cause = told.__context__.__get__(error)
     if cause is not None and depth and id(cause) not in seen:
         failure["cause"] = _describe(cause, depth - 1, seen)
     return failure
+
+
+def _name(kind: type) -> str:
+    """A class's name, as the class was made with; its own metaclass is not asked."""
+    name: str = type.__dict__["__name__"].__get__(kind)
+    return cut(name, NAME_LIMIT)
+
+
+def _is_recoverable(error: BaseException) -> bool:
+    try:
+        return bool(getattr(error, "volery_recoverable", True))
+    except Exception:
+        return True
 
 
 def _message(error: BaseException) -> str:
     try:
         return str(error)
     except BaseException as second:
-        return f"<the message of this {type(error).__name__} cannot be read: {type(second).__name__}>"
+        return f"<the message of this {_name(type(error))} cannot be read: {_name(type(second))}>"
 
 
 def _trace(error: BaseException) -> str:
     import traceback  # only failures pay for it
 
+    told_by: Any = BaseException
+    trace = told_by.__traceback__.__get__(error)
     try:
-        told = traceback.TracebackException(
-            type(error), error, _users_part(error.__traceback__), limit=-200, compact=True
-        )
+        told = traceback.TracebackException(type(error), error, _users_part(trace), limit=-200, compact=True)
         told.__cause__ = told.__context__ = None  # each is told in its own failure
         return "".join(told.format())
     except BaseException as second:
-        return f"<the stack of this {type(error).__name__} cannot be read: {type(second).__name__}>"
+        return f"<the stack of this {_name(type(error))} cannot be read: {_name(type(second))}>"
 
 
 def _users_part(trace: TracebackType | None) -> TracebackType | None:

@@ -58,3 +58,34 @@ def test_a_hidden_context_is_not_a_cause() -> None:
     with pytest.raises(ValueError, match="outer") as caught:
         _raise_hiding_the_context()
     assert "cause" not in failures.describe(caught.value)
+
+
+def test_an_exception_that_answers_nothing_is_told_all_the_same() -> None:
+    class Unspeakable(Exception):
+        def __str__(self) -> str:
+            raise RuntimeError
+
+        def __getattribute__(self, name: str) -> object:
+            raise RuntimeError
+
+    told = failures.describe(Unspeakable())
+    assert (told["code"], told["recoverable"]) == ("Unspeakable", True)
+    assert "cannot be read" in told["message"]
+
+
+def test_names_and_ancestors_of_an_exception_are_cut_and_are_text() -> None:
+    kind: type[Exception] = type("é" * 10_000, (Exception,), {})
+    for number in range(200):
+        kind = type(f"K{number}", (kind,), {})
+    told = failures.describe(kind())
+    assert len(told["codes"]) <= failures.BASES_LIMIT
+    assert all(len(name.encode()) <= failures.NAME_LIMIT for name in told["codes"])
+
+
+def test_a_cause_is_the_one_it_was_raised_from_whatever_it_says_itself() -> None:
+    class Deceiving(Exception):
+        @property
+        def __cause__(self) -> BaseException:  # type: ignore[override]  # that is the point
+            return self
+
+    assert "cause" not in failures.describe(Deceiving())
