@@ -189,7 +189,9 @@ class ControlPlane:
             storage_uri=data.storage_uri,
         )
         servicers = Servicers(
-            registry=RegistryServicer(Registry(database, tenancy), Registration(database, tenancy)),
+            registry=RegistryServicer(
+                Registry(database, tenancy), Registration(database, tenancy, settings.message_size_limit)
+            ),
             executions=ExecutionServicer(executions, watches, logs, settings.wait_default),
             projects=ProjectServicer(projects, info),
             data=DataServicer(data),

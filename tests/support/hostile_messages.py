@@ -12,6 +12,7 @@ import json
 import math
 import struct
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from random import Random
 from typing import Any
@@ -193,7 +194,8 @@ class Hostile:
             inner = self._chance.choice(places)
             one = self._chance.choice(inner.DESCRIPTOR.fields) if inner.DESCRIPTOR.fields else None
             if one is not None:
-                self._mutate(inner, one)
+                with suppress(DecodeError, EncodeError, ValueError):  # their own library would not send it
+                    self._mutate(inner, one)
         return message
 
     def broken(self, valid: bytes) -> bytes:

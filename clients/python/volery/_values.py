@@ -34,8 +34,14 @@ class Transfer(Protocol):
     def upload(self, content: bytes) -> str:
         """Store bytes; where they lie."""
 
+    def upload_file(self, source: Path) -> Stored:
+        """Store a file; where it lies."""
+
     def download(self, uri: str) -> bytes:
         """Read what a URI refers to."""
+
+    def download_file(self, uri: str, target: Path) -> None:
+        """Read what a URI refers to into a file."""
 
     def inline_limit(self) -> int:
         """The size in bytes above which a value is kept in the object store."""
@@ -64,7 +70,7 @@ class RemoteWorkspace(Workspace):
 
     def put_file(self, source: Path, uri: str = "") -> Stored:
         """Upload a file; the server chooses where it lies."""
-        return self.put(source.name, source.read_bytes())
+        return self._transfer.upload_file(source)
 
     def read(self, uri: str) -> bytes:
         """Read an object, through the server where it is out of reach."""
@@ -83,7 +89,10 @@ class RemoteWorkspace(Workspace):
         place = self.scratch() / hashlib.sha256(uri.encode()).hexdigest()[:16] / name
         if not place.exists():
             place.parent.mkdir(parents=True, exist_ok=True)
-            place.write_bytes(self.read(uri))
+            try:
+                self._transfer.download_file(uri, place)
+            except NotFoundError as problem:
+                raise StorageError(f"cannot read {uri}: {problem.message}") from problem
         return place
 
     def fetch(self, value: values.OffloadedValue) -> Literal:

@@ -7,10 +7,14 @@ values or entities: the inputs and outputs of executions are serialised LiteralM
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
+import os
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 from betterproto2 import Message
@@ -272,6 +276,39 @@ class Client:
 
         return await self.connection.unary(attempt)
 
+    async def upload_file(
+        self, path: Path, *, project: str, domain: str
+    ) -> tuple[data.BlobHeader, data.UploadBlobResponse]:
+        """Store a file under its SHA-256, a piece at a time; gives what was announced, and the answer."""
+        header = await asyncio.to_thread(_header_of, path, project, domain)
+
+        async def attempt() -> data.UploadBlobResponse:
+            def parts() -> Iterator[data.UploadBlobRequest]:
+                yield data.UploadBlobRequest(header=header)
+                with path.open("rb") as file:
+                    while chunk := file.read(CHUNK):
+                        yield data.UploadBlobRequest(chunk=chunk)
+
+            return await self._data.upload_blob(parts())
+
+        return header, await self.connection.unary(attempt)
+
+    async def download_file(self, request: data.DownloadBlobRequest, path: Path) -> None:
+        """Read a blob into a file, a piece at a time; nobody ever sees it in part."""
+
+        async def attempt() -> None:
+            with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".part-", delete=False) as part:
+                try:
+                    async for message in self._data.download_blob(request):
+                        part.write(message.chunk)
+                    part.flush()
+                    os.replace(part.name, path)
+                except BaseException:
+                    os.unlink(part.name)
+                    raise
+
+        await self.connection.unary(attempt)
+
     async def download_blob(self, request: data.DownloadBlobRequest) -> bytes:
         """Read the whole of a blob."""
 
@@ -343,3 +380,10 @@ def _unseen(chunk: execution.LogChunk, seen: dict[tuple[str, int, int], int]) ->
     if chunk.offset >= known:
         return chunk
     return replace(chunk, offset=known, data=chunk.data[known - chunk.offset :])
+
+
+def _header_of(path: Path, project: str, domain: str) -> data.BlobHeader:
+    with path.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        size = file.tell()
+    return data.BlobHeader(project=project, domain=domain, sha256=digest, size_bytes=size)

@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from volery import _raw_values
@@ -36,6 +37,7 @@ from volery.executions import Execution, execution_from_wire
 from volery.launch_plan import interface_of
 from volery.register import Registration, prepare, registered_name, send
 from volery.run import Run
+from volery.storage import Stored
 from volery.task import Task
 from volery.workflow import Workflow
 
@@ -359,6 +361,17 @@ class _Transfer:
         sending = remote.client.upload_blob(content, project=config.project, domain=config.domain)
         uri: str = remote._loop.call(sending).uri
         return uri
+
+    def upload_file(self, source: Path) -> Stored:
+        remote = self._remote
+        config = remote.config
+        sending = remote.client.upload_file(source, project=config.project, domain=config.domain)
+        header, answer = remote._loop.call(sending)
+        return Stored(answer.uri, header.size_bytes, header.sha256)
+
+    def download_file(self, uri: str, target: Path) -> None:
+        request = data.DownloadBlobRequest(uri=uri)
+        self._remote._loop.call(self._remote.client.download_file(request, target))
 
     def download(self, uri: str) -> bytes:
         content: bytes = self._remote._loop.call(

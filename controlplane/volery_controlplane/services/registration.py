@@ -23,7 +23,7 @@ from volery_controlplane.domain.compiler.package import (
     compile_package,
     references,
 )
-from volery_controlplane.domain.errors import CompilationFailed, VersionConflict
+from volery_controlplane.domain.errors import CompilationFailed, TooLarge, VersionConflict
 from volery_controlplane.domain.offered import not_offered
 from volery_controlplane.domain.records import EntityName, EntityRecord, Micros
 from volery_controlplane.domain.versions import Judgement, Template, judge
@@ -80,11 +80,13 @@ class Registration:
     Args:
         database: the truth.
         tenancy: says whether a project takes something new.
+        closure_limit: the most bytes of a workflow with all it refers to: what a worker can be sent.
     """
 
-    def __init__(self, database: Database, tenancy: Tenancy) -> None:
+    def __init__(self, database: Database, tenancy: Tenancy, closure_limit: int) -> None:
         self._database = database
         self._tenancy = tenancy
+        self._closure_limit = closure_limit
 
     async def register(
         self, package: Package, *, activate: bool, dry_run: bool, principal: str, request_id: str
@@ -108,6 +110,7 @@ class Registration:
         request = checked_request_id(request_id)
         registered = await self._database.read(lambda tx: _registered(tx, package))
         drafts = await asyncio.to_thread(_compiled, package, registered)
+        _check_closures(drafts, self._closure_limit)
         if dry_run:
             return await self._database.read(lambda tx: self._compare(tx, drafts))
         contents = (draft.content for draft in drafts.entities)
@@ -154,6 +157,19 @@ class Registration:
             needed = {record.closure_digest for record in fresh}
             closures = {digest: content for digest, content in drafts.closures.items() if digest in needed}
             tx.entities.insert(fresh, closures)
+
+
+def _check_closures(drafts: _Drafts, limit: int) -> None:
+    """Refuses what could be registered, and never be given to a worker; messages around it take a little."""
+    for draft in drafts.entities:
+        size = len(drafts.closures.get(draft.closure_digest, b""))
+        if size + 1024 > limit:
+            raise TooLarge(
+                f"{draft.name.name} has {size} bytes with all it refers to; message_size_limit allows"
+                f" {limit}. Refer to less: map a task over a list, put large defaults into files, divide the"
+                " workflow, or raise the setting",
+                {"limit_name": "message_size_limit", "limit": str(limit), "size": str(size)},
+            )
 
 
 def _registered(tx: Transaction, package: Package) -> Registered:

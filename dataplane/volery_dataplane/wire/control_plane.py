@@ -39,14 +39,13 @@ from volery_dataplane.worker.ports import BundleRefused, Unreachable
 
 log = structlog.get_logger(__name__)
 
-MESSAGE_LIMIT = 4 * 1024 * 1024
-
 KEPT_LOGS = 64
 """Batches of logs that are kept while the line is down."""
 
 OPTIONS = (
-    ("grpc.max_receive_message_length", MESSAGE_LIMIT),
-    ("grpc.max_send_message_length", MESSAGE_LIMIT),
+    # The server measures what comes in and what it sends, by its own setting, and says what is too large.
+    ("grpc.max_receive_message_length", -1),
+    ("grpc.max_send_message_length", -1),
     ("grpc.keepalive_time_ms", 10_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     ("grpc.initial_reconnect_backoff_ms", 50),
@@ -216,9 +215,10 @@ def _translated() -> Iterator[None]:
     try:
         yield
     except grpc.aio.AioRpcError as error:
-        if error.code() in _ABSENT:
+        found = _details(error)
+        if error.code() in _ABSENT or found.reason == "TOO_LARGE":
             raise LookupError(error.details()) from error
-        raise Unreachable(f"{error.code().name}: {error.details()}", _details(error).after) from error
+        raise Unreachable(f"{error.code().name}: {error.details()}", found.after) from error
 
 
 _ABSENT = frozenset(
@@ -230,4 +230,4 @@ _ABSENT = frozenset(
         grpc.StatusCode.PERMISSION_DENIED,
     }
 )
-"""Asking again does not help: the thing is not there, or the fence has moved on."""
+"""Asking again does not help, nor where it is too large: it is not there, or the fence has moved on."""
