@@ -18,7 +18,7 @@ from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import NodeKind
 
-from volery_controlplane.domain.errors import AlreadyExists, NotFound
+from volery_controlplane.domain.errors import AlreadyExists, NotFound, Refusal
 from volery_controlplane.domain.filter_text import Labels, Text, Time, Words, choice_of
 from volery_controlplane.domain.records import (
     AttemptRow,
@@ -57,6 +57,12 @@ EXECUTIONS = Listing(
     },
     ("create_time", "end_time", "name"),
 )
+
+_LARGE_INPUTS = 64 * 1024
+"""Bytes of inputs from which on casting them takes noticeable time."""
+
+_Ready = tuple[Target, LiteralMap]
+"""A target, and the inputs cast to its interface."""
 
 _LONGEST_SILENCE = 15.0
 """Seconds after which a waiter looks by itself, for ends that another control plane committed."""
@@ -140,6 +146,7 @@ class Executions:
         chosen = intention.id.name or self._ids.execution_name()
         name = ExecutionName(intention.id.project, intention.id.domain, chosen)
         uid = self._ids.uid()
+        ready = await self._ready(intention)
 
         def act(
             tx: Transaction, place: Place | None
@@ -150,7 +157,7 @@ class Executions:
             def create() -> dict[str, str]:
                 standing = tx.executions.get(name) if intention.id.name else None
                 if standing is None:
-                    made.append(self._insert(tx, intention, name, uid, fingerprint, place))
+                    made.append(self._insert(tx, intention, name, uid, fingerprint, place, ready))
                 elif standing.fingerprint != fingerprint:
                     raise AlreadyExists(
                         f"execution {name.name} exists, with another target, inputs or options",
@@ -185,6 +192,16 @@ class Executions:
         self._committing.add(committing)
         committing.add_done_callback(self._committing.discard)
         return await asyncio.shield(committing)
+
+    async def _ready(self, intention: ExecutionIntention) -> _Ready | None:
+        """Large inputs as the execution gets them, made where nobody waits for it: others need the writer."""
+        if intention.inputs.ByteSize() <= _LARGE_INPUTS:
+            return None
+        try:
+            target = await self._database.read(lambda tx: resolve(tx, intention.target))
+        except Refusal:
+            return None  # the transaction says it, unless this is the repeat of something that was accepted
+        return target, await asyncio.to_thread(target.effective_inputs, intention.inputs)
 
     async def get(self, id: ExecutionName) -> ExecutionRecord:
         """One execution; raises NotFound."""
@@ -311,10 +328,14 @@ class Executions:
         uid: str,
         fingerprint: str,
         place: Place | None,
+        ready: _Ready | None,
     ) -> tuple[ExecutionRecord, Claim | None]:
         project = self._tenancy.check_open(tx, name.project, name.domain)
         target = resolve(tx, intention.target)
-        inputs = target.effective_inputs(intention.inputs)
+        if ready is not None and ready[0] == target:
+            inputs = ready[1]
+        else:
+            inputs = target.effective_inputs(intention.inputs)
         options = _merged(project, target, intention.options)
         new = NewExecution(
             id=name,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from typing import Any
@@ -9,12 +10,13 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.message import Message
-from support.packages import chain, package, promise, standard_tasks, task_node, workflow
+from support.packages import chain, package, promise, standard_tasks, task, task_node, workflow
 from support.verdicts import RPCS, Verdict, complaint, verdict_of
 from support.wire import Wire, execution_id, refused
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.settings import Settings
-from voleryidl.core.v1.literals_pb2 import Literal
+from voleryidl.core.v1.literals_pb2 import Literal, LiteralMap
+from voleryidl.core.v1.types_pb2 import LiteralType, SimpleType
 from voleryidl.execution.v1.execution_service_pb2 import GetExecutionDataRequest
 from voleryidl.project.v1.project_service_pb2 import CreateProjectRequest, ListDomainsRequest, Project
 from voleryidl.registry.v1.registry_service_pb2 import ListEntitiesRequest, RegisterRequest
@@ -45,9 +47,9 @@ async def test_a_request_above_the_limit_is_refused_with_it(small: Wire) -> None
 async def test_an_answer_above_the_limit_is_refused_with_it(small: Wire) -> None:
     tasks = standard_tasks()
     for number in range(4):
-        for task in tasks:
-            task.id.version = f"v{number}"
-            task.docs.summary = "x" * 3 * KIB
+        for each in tasks:
+            each.id.version = f"v{number}"
+            each.docs.summary = "x" * 3 * KIB
         await small.registry.Register(RegisterRequest(tasks=tasks))
     request = ListEntitiesRequest(kind=1, project="demo", domain="development")
     async with refused(CODES.RESOURCE_EXHAUSTED, "TOO_LARGE") as refusal:
@@ -59,9 +61,9 @@ async def test_an_answer_above_the_limit_is_refused_with_it(small: Wire) -> None
 
 async def test_a_workflow_that_no_worker_could_be_sent_is_refused_when_it_is_registered(small: Wire) -> None:
     names = ("add_one", "slow_add_one", "flaky_add_one", "talkative")
-    for task in standard_tasks():
-        task.docs.description = "x" * 20 * KIB
-        await small.registry.Register(RegisterRequest(tasks=[task]))
+    for each in standard_tasks():
+        each.docs.description = "x" * 20 * KIB
+        await small.registry.Register(RegisterRequest(tasks=[each]))
     nodes = [task_node(f"n{number}", name, x=promise("", "x")) for number, name in enumerate(names)]
     whole = workflow("whole", nodes, {"x": standard_tasks()[0].interface.inputs[0].type})
     async with refused(CODES.RESOURCE_EXHAUSTED, "TOO_LARGE") as refusal:
@@ -83,6 +85,26 @@ async def test_values_of_any_text_and_five_megabytes_come_back(wire: Wire) -> No
         GetExecutionDataRequest(id=execution_id(execution.id.name))
     )
     assert found.inputs.literals["x"].integer_value == 1
+
+
+async def test_large_inputs_are_cast_as_small_ones_are(wire: Wire) -> None:
+    count = 50_000
+    floats = LiteralType(collection_type=LiteralType(simple=SimpleType.SIMPLE_TYPE_FLOAT))
+    of = task("total", {"xs": floats})
+    await wire.registry.Register(RegisterRequest(tasks=[of]))
+    given = Literal()
+    given.collection_value.literals.extend(Literal(integer_value=number) for number in range(count))
+    inputs = LiteralMap(literals={"xs": given})
+    request_id = str(uuid.uuid4())
+    answers = [await wire.create(of.id, name="large", inputs=inputs, request_id=request_id) for _ in range(2)]
+    assert [answer.existed for answer in answers] == [False, True]
+    found = await wire.executions.GetExecutionData(GetExecutionDataRequest(id=execution_id("large")))
+    values = found.inputs.literals["xs"].collection_value.literals
+    assert [value.float_value for value in values] == list(range(count))
+    async with refused(CODES.INVALID_ARGUMENT, "INVALID_ARGUMENT") as refusal:
+        given.collection_value.literals.add(string_value="x")
+        await wire.create(of.id, inputs=LiteralMap(literals={"xs": given}))
+    assert f"[{count}]" in refusal.message
 
 
 async def ended(call: Any) -> Verdict:
