@@ -101,7 +101,7 @@ def call(
 ) -> Verdict:
     """Makes a call; of a stream of answers it reads the first ones."""
     if patience is None:
-        patience = 0.15 if rpc.listens else 30.0
+        patience = 0.08 if rpc.listens else 30.0
     make = channel.stream_stream(rpc.path)  # serves every kind of method: they are the same on the wire
     found: list[Message] = []
     kind = GetMessageClass(rpc.descriptor.output_type)

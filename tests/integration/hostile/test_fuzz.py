@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Callable
 from random import Random
 
 import pytest
@@ -14,18 +14,20 @@ from integration.hostile.prey import Prey, tokens_for
 from support.hostile_messages import Hostile
 from support.verdicts import RPCS, Rpc, call, complaint
 
-DEEP = os.environ.get("VOLERY_TEST_PROFILE") == "deep"
-EXAMPLES = 250 if DEEP else 40
+Kind = Callable[[Prey, Rpc, Hostile, Random], list[bytes]]
 
 pytestmark = pytest.mark.timeout(600)
 
 every_rpc = pytest.mark.parametrize("rpc", RPCS, ids=lambda rpc: rpc.name)
-fuzzed = settings(
-    max_examples=EXAMPLES,
-    suppress_health_check=list(HealthCheck),  # one server for all examples is what is tested
-    print_blob=True,
-    phases=(Phase.explicit, Phase.generate),  # a shrunk message says little more and takes minutes
-)
+
+
+def fuzzed(examples: int) -> settings:
+    return settings(
+        max_examples=examples,
+        suppress_health_check=list(HealthCheck),  # one server for all examples is what is tested
+        print_blob=True,
+        phases=(Phase.explicit, Phase.generate),  # a shrunk message says little more and takes minutes
+    )
 
 
 def judge(prey: Prey, rpc: Rpc, requests: list[bytes]) -> None:
@@ -37,44 +39,40 @@ def judge(prey: Prey, rpc: Rpc, requests: list[bytes]) -> None:
         assert prey.inventory() == before, "a refused package left something behind"
 
 
-@every_rpc
-@given(chance=st.randoms(use_true_random=False))
-@fuzzed
-def test_fresh_messages_with_hostile_values_are_served_or_refused(
-    prey: Prey, rpc: Rpc, chance: Random
-) -> None:
-    hostile = Hostile(chance, prey.known, is_huge=DEEP)
+def fresh(prey: Prey, rpc: Rpc, hostile: Hostile, chance: Random) -> list[bytes]:
     count = chance.randint(1, 3) if rpc.descriptor.client_streaming else 1
-    judge(prey, rpc, [_bytes(hostile.fresh(rpc.descriptor.input_type)) for _ in range(count)])
-    prey.serves()
+    return [_bytes(hostile.fresh(rpc.descriptor.input_type)) for _ in range(count)]
 
 
-@every_rpc
-@given(chance=st.randoms(use_true_random=False))
-@fuzzed
-def test_valid_messages_with_something_wrong_are_served_or_refused(
-    prey: Prey, rpc: Rpc, chance: Random
-) -> None:
-    hostile = Hostile(chance, prey.known, is_huge=DEEP)
+def mutated(prey: Prey, rpc: Rpc, hostile: Hostile, chance: Random) -> list[bytes]:
     requests = chance.choice(prey.valid[rpc.name])
     victim = chance.randrange(len(requests))
-    judge(
-        prey,
-        rpc,
-        [_bytes(hostile.mutated(one) if here == victim else one) for here, one in enumerate(requests)],
-    )
-    prey.serves()
+    return [_bytes(hostile.mutated(one) if here == victim else one) for here, one in enumerate(requests)]
 
 
-@every_rpc
-@given(chance=st.randoms(use_true_random=False))
-@fuzzed
-def test_bytes_that_are_no_message_are_refused(prey: Prey, rpc: Rpc, chance: Random) -> None:
-    hostile = Hostile(chance, prey.known)
+def broken(prey: Prey, rpc: Rpc, hostile: Hostile, chance: Random) -> list[bytes]:
     valid = [_bytes(one) for one in chance.choice(prey.valid[rpc.name])]
     victim = chance.randrange(len(valid))
     valid[victim] = hostile.broken(valid[victim])
-    judge(prey, rpc, valid)
+    return valid
+
+
+@pytest.mark.parametrize("kind", [fresh, mutated, broken], ids=lambda kind: kind.__name__)
+@every_rpc
+@given(chance=st.randoms(use_true_random=False))
+@fuzzed(5)
+def test_whatever_is_sent_is_served_or_refused(prey: Prey, rpc: Rpc, kind: Kind, chance: Random) -> None:
+    judge(prey, rpc, kind(prey, rpc, Hostile(chance, prey.known), chance))
+    prey.serves()
+
+
+@pytest.mark.deep
+@every_rpc
+@given(chance=st.randoms(use_true_random=False))
+@fuzzed(120)
+def test_whatever_is_sent_however_large_is_served_or_refused(prey: Prey, rpc: Rpc, chance: Random) -> None:
+    kind = chance.choice([fresh, mutated, mutated, broken])
+    judge(prey, rpc, kind(prey, rpc, Hostile(chance, prey.known, is_huge=chance.random() < 0.1), chance))
     prey.serves()
 
 
