@@ -105,11 +105,9 @@ async def test_an_archive_that_lies_about_its_sizes_unpacks_to_no_more_than_it_s
     assert await refused(content, tmp_path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no archive", b"PK\x05\x06" + bytes(18), archive("a.py")[:-30]])
-async def test_what_is_no_archive_is_refused_or_empty_and_leaves_nothing(
-    tmp_path: Path, content: bytes
-) -> None:
-    assert await refused(content, tmp_path) or content.startswith(b"PK\x05\x06")
+@pytest.mark.parametrize("content", [b"", b"no archive", archive("a.py")[:-30]], ids=["empty", "text", "cut"])
+async def test_what_is_no_archive_is_refused_and_leaves_nothing(tmp_path: Path, content: bytes) -> None:
+    assert await refused(content, tmp_path)
 
 
 async def test_encrypted_members_are_refused(tmp_path: Path) -> None:
