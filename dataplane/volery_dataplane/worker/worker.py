@@ -400,7 +400,7 @@ class Worker:
                     self.defective(walking, defect)
                     continue
                 free -= used
-                if used:
+                if used or walking.walk.has_news:  # values to be read, for one
                     self._changed[walking.key] = walking
                 if walking.walk.ready and used:
                     walking.queued = True

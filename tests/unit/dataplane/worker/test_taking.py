@@ -186,3 +186,29 @@ async def test_a_defect_in_fetching_values_ends_the_execution_instead_of_hanging
     assert report.execution_key == 1
     assert phases(report) == {"": "FAILED"}
     assert stage.launcher.paths() == ["a"]
+
+
+async def test_what_was_taken_over_and_waits_for_a_place_reads_its_values_when_it_gets_one() -> None:
+    stage = Stage()
+    stage.launcher.capacity = 1
+    stage.connect()
+    await stage.begin(chain(1), key=1, inputs=X)
+    resumed = stage.assignment(chain(2), key=2, phase=RUNNING)
+    resumed.nodes.append(NodeSnapshot(path="n0", phase=DONE, attempt=1))
+    resumed.nodes.append(NodeSnapshot(path="n1", phase=QUEUED, attempt=1))  # lost with its worker
+    stage.plane.stored["n0"] = integer(2)
+    stage.assign(resumed)
+    await settled(stage)
+    assert stage.launcher.paths() == ["n0"], "the first one has the only place"
+    stage.launcher.succeed("n0")
+    await settled(stage)
+    assert stage.launcher.paths() == ["n1"]
+
+
+async def settled(stage: Stage) -> None:
+    """Everything that is reported is committed, until there is nothing more to report."""
+    await stage.turn()
+    while batches := stage.said("report_batch"):
+        for batch in batches:
+            stage.acknowledge(batch)
+        await stage.turn()
