@@ -20,6 +20,8 @@ turns it into a gRPC status with one table. The tree:
     ├── Unauthenticated
     ├── Denied
     └── Unavailable
+        ├── Uncertain        nobody knows whether it was done
+        └── DiskFull         nothing can be written
 """
 
 from __future__ import annotations
@@ -155,6 +157,17 @@ class Unavailable(Transient):
     """Shutting down, or the database cannot be reached."""
 
     reason = ErrorReason.ERROR_REASON_UNAVAILABLE
+
+
+class Uncertain(Unavailable):
+    """The answer to a commit was lost, so whether it was done is not known; a repeat tells.
+
+    Every mutation can be repeated: by request id, name, report number or position.
+    """
+
+
+class DiskFull(Unavailable):
+    """The database, or the object store, finds no room; goes away when somebody makes some."""
 
 
 class Overloaded(Transient):

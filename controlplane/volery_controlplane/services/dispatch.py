@@ -25,7 +25,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     WorkResponse,
 )
 
-from volery_controlplane.domain.errors import Refusal
+from volery_controlplane.domain.errors import Refusal, Uncertain
 from volery_controlplane.services.assignments import PAGE_BYTES, Claim
 from volery_controlplane.services.placement import Place
 from volery_controlplane.services.ports import Wakeup, Wakeups
@@ -148,9 +148,22 @@ class Dispatcher:
             for task in self._tasks:
                 task.cancel()
 
+    def doubt(self) -> None:
+        """Claims may be committed that nobody was told of; see `Placement`.
+
+        A worker that connects anew says what it holds, and what it does not know of is given back.
+        """
+        self.go_away()
+        self._wakeups.notify_work()
+
     async def dispatch(self) -> None:
         """One round of claims."""
-        for session, claims in await self._work.claim(self.sessions()):
+        try:
+            claimed = await self._work.claim(self.sessions())
+        except Uncertain:
+            self.doubt()
+            raise
+        for session, claims in claimed:
             self.hand_out(session, claims)
 
     async def push_inboxes(self) -> None:

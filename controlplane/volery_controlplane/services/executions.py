@@ -18,7 +18,7 @@ from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import NodeKind
 
-from volery_controlplane.domain.errors import AlreadyExists, NotFound, Refusal
+from volery_controlplane.domain.errors import AlreadyExists, NotFound, Refusal, Uncertain
 from volery_controlplane.domain.filter_text import Labels, Text, Time, Words, choice_of
 from volery_controlplane.domain.records import (
     AttemptRow,
@@ -174,6 +174,9 @@ class Executions:
             place, claim = self._placement.reserve(""), None
             try:
                 made, claim, standing = await self._database.transact(lambda tx: act(tx, place))
+            except Uncertain:
+                self._placement.doubt()
+                raise
             finally:
                 if place is not None and claim is None:
                     place.give_back()

@@ -47,6 +47,9 @@ class Placement(Protocol):
     def reserve(self, pool: str) -> Place | None:
         """Keeps room at a worker of a pool; None where there is none, or where older work waits for it."""
 
+    def doubt(self) -> None:
+        """It is not known whether what was placed is committed; has workers say what they hold."""
+
 
 class Beginnings:
     """How closures begin, by digest; read and judged once. Safe on any thread."""

@@ -38,6 +38,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 from volery_controlplane.domain.errors import Invalid, NotFound, Refusal, Stale
 from volery_controlplane.domain.records import (
     CacheRow,
+    ExecutionHead,
     ExecutionKey,
     ExecutionName,
     FoldedReport,
@@ -369,6 +370,7 @@ def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[Execution
         outcome.acknowledgements.append(answer)
         if head is not None and is_repeat(head, report):
             _answer_again(tx, answer, report)
+            _tell_again(outcome, head, report)
             continue
         try:
             if key in folded:
@@ -401,6 +403,16 @@ def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[Execution
         if item.phase != heads[key].phase:
             outcome.projects.add((heads[key].project, heads[key].domain))
     return outcome
+
+
+def _tell_again(outcome: _Outcome, head: ExecutionHead, report: ExecutionReport) -> None:
+    """Whoever waits for what a repeat says may not have been woken: its first answer was lost."""
+    outcome.changed.append(head.key)
+    if head.phase in TERMINAL_EXECUTION_PHASES:
+        outcome.ended.append(head.key)
+        outcome.projects.add((head.project, head.domain))
+    if head.phase in TERMINAL_EXECUTION_PHASES or report.HasField("release"):
+        outcome.let_go.append(head.key)
 
 
 def _apply(

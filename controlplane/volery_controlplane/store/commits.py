@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import structlog
 
-from volery_controlplane.domain.errors import Busy, Refusal, Unavailable
+from volery_controlplane.domain.errors import Busy, DiskFull, Refusal, Unavailable, Uncertain
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.refusals import StatementRefused
 from volery_controlplane.store.transaction import SqlTransaction
@@ -38,6 +38,18 @@ class Engine(Protocol):
 
     def refusal(self, error: Exception) -> Refusal | None:
         """What an error of the driver stands for; None for other errors."""
+
+
+class _Interrupted(Busy):
+    """The database was lost before a commit began: nothing was done, so it may be done again.
+
+    Attributes:
+        refusal: what is said in the end, if it stays away.
+    """
+
+    def __init__(self, refusal: Unavailable) -> None:
+        super().__init__(refusal.message)
+        self.refusal = refusal
 
 
 class Job:
@@ -153,13 +165,15 @@ class Worker:
     def _serve(self, jobs: Sequence[Job]) -> None:
         """Runs a group; after too many conflicts each of its jobs alone, so that none suffers for another."""
         refusal = self._try(jobs)
-        if isinstance(refusal, Busy) and len(jobs) > 1:
+        if isinstance(refusal, Busy) and not isinstance(refusal, _Interrupted) and len(jobs) > 1:
             for job in jobs:
                 self._settle_with(self._try([job]), [job])
         else:
             self._settle_with(refusal, jobs)
 
     def _settle_with(self, refusal: Refusal | None, jobs: Sequence[Job]) -> None:
+        if isinstance(refusal, _Interrupted):
+            refusal = refusal.refusal
         if refusal is not None:
             for job in jobs:
                 job.result, job.failure = None, refusal
@@ -193,7 +207,11 @@ class Worker:
                 raise
             if isinstance(refusal, Unavailable):
                 self._drop()
-                return Busy("the connection was lost") if connected and not committing else refusal
+                if isinstance(refusal, DiskFull) or not connected:
+                    return refusal
+                if committing:
+                    return Uncertain("the database was lost during a commit; ask again")
+                return _Interrupted(refusal)
             self._undo()
             return refusal
         return None

@@ -16,9 +16,9 @@ from psycopg.types.numeric import Int8BinaryDumper
 from sqlalchemy import URL, BigInteger, cast, func, select
 from sqlalchemy.sql import Executable
 
-from volery_controlplane.domain.errors import Busy, Invalid, Refusal, Unavailable
+from volery_controlplane.domain.errors import Busy, DiskFull, Invalid, Refusal, Unavailable
 from volery_controlplane.domain.records import Micros
-from volery_controlplane.store.refusals import StatementRefused, from_encoding
+from volery_controlplane.store.refusals import NO_ROOM, StatementRefused, from_encoding
 from volery_controlplane.store.statements import POSTGRESQL, Row, RowInsert, Staging, Statement, render
 
 _CLOCK = Statement(
@@ -230,6 +230,8 @@ class PostgresLink:
         """Sends a command below psycopg, which forgets its prepared statements when it sees a rollback."""
         result = self._connection.pgconn.exec_(command.encode())
         if result.status != pq.ExecStatus.COMMAND_OK:
+            if self._connection.closed:  # the result of a lost connection has no SQLSTATE to know it by
+                raise psycopg.OperationalError("the connection was lost")
             raise errors.error_from_result(result)
         return result.command_status
 
@@ -302,6 +304,8 @@ class PostgresEngine:
             return None
         if isinstance(error, _CONFLICTS):
             return Busy("another transaction was in the way")
+        if isinstance(error, errors.DiskFull):
+            return DiskFull(NO_ROOM)
         lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate is None
         if isinstance(error, _UNREACHABLE) or lost:
             return Unavailable("the database cannot be reached")

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import sqlite3
 
-from volery_controlplane.domain.errors import Busy, Invalid, Refusal, Unavailable
+from volery_controlplane.domain.errors import Busy, DiskFull, Invalid, Refusal, Unavailable
 
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _SQLITE_UNREACHABLE = frozenset(
     {
         sqlite3.SQLITE_CANTOPEN,
         sqlite3.SQLITE_CORRUPT,
-        sqlite3.SQLITE_FULL,
         sqlite3.SQLITE_IOERR,
         sqlite3.SQLITE_NOTADB,
         sqlite3.SQLITE_PERM,
         sqlite3.SQLITE_READONLY,
     }
 )
+
+
+NO_ROOM = "the database finds no room on its disk; it goes on when there is some"
 
 
 class StatementRefused(Refusal):
@@ -29,6 +31,8 @@ def from_sqlite(error: sqlite3.Error) -> Refusal:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     if code in _SQLITE_BUSY:
         return Busy("the database is locked by another process")
+    if code == sqlite3.SQLITE_FULL:
+        return DiskFull(NO_ROOM)
     if code in _SQLITE_UNREACHABLE:
         return Unavailable(f"the database file cannot be used: {error}")
     if isinstance(error, sqlite3.DataError | sqlite3.IntegrityError):

@@ -3,17 +3,28 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import psycopg
 import pytest
 from integration.store.rows import apply, held, insert, node, open_session, output
 from sqlalchemy.engine import make_url
-from volery_controlplane.domain.errors import AlreadyExists, Busy, Invalid, Refusal, Unavailable
+from support.outages import Line
+from volery_controlplane.domain.errors import (
+    AlreadyExists,
+    Busy,
+    DiskFull,
+    Invalid,
+    Refusal,
+    Unavailable,
+    Uncertain,
+)
 from volery_controlplane.domain.records import ExecutionKey, ExecutionName
 from volery_controlplane.services.ports import Transaction
 from volery_controlplane.store.database import READERS, WRITERS, SqlDatabase
@@ -291,6 +302,55 @@ async def test_lost_connections_are_made_again(database: SqlDatabase, url: str) 
         await database.transact(cut_off)
     assert len(runs) == 2
     assert await exists(database, "four")
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+async def test_a_commit_whose_answer_is_lost_says_that_nobody_knows(url: str) -> None:
+    """Neither that it was refused, nor that it was done; and it is not done again behind the caller's back."""
+    runs = []
+
+    def intention(tx: Transaction) -> None:
+        runs.append(1)
+        insert(tx)
+
+    sockets = Path(str(make_url(url).query["host"]))
+    with Line(sockets, random.Random(0)) as line:
+        database = SqlDatabase.open(
+            make_url(url).set(query={"host": str(line.directory)}).render_as_string(hide_password=False)
+        )
+        try:
+            line.lost_answers = 1.0
+            with pytest.raises(Uncertain) as refused:
+                await database.transact(intention)
+            assert "refused" not in refused.value.message
+            line.heal()
+            assert await exists(database, "one")
+        finally:
+            database.close()
+    assert len(runs) == 1
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_full_disk_is_told_as_such_and_passes(database: SqlDatabase) -> None:
+    def limit(pages: int) -> Any:
+        def intention(tx: Transaction) -> None:
+            tx._link._cursor.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[attr-defined]  # SQLite's only way
+
+        return intention
+
+    def much(tx: Transaction) -> None:
+        for number in range(200):
+            insert(tx, f"{number}-{'x' * 2000}")
+
+    await database.transact(insert)
+    await database.transact(limit(1))  # which means: no page more
+    with pytest.raises(DiskFull) as refused:
+        await database.transact(much)
+    assert "room" in refused.value.message
+    assert await exists(database, "one"), "what was acknowledged is there"
+    await database.transact(limit(1_000_000))
+    await database.transact(lambda tx: insert(tx, "two"))
+    assert await exists(database, "two")
 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
