@@ -54,6 +54,9 @@ test-deep: install ## Wheels in empty environments, the commands of the document
 test-crash: install ## Kill real processes at random moments and judge what is left
 	$(BIN)/pytest -q -m crash tests/e2e
 
+test-crash-deep: install ## The same with 500 kills and more
+	VOLERY_TEST_KILLS=250 $(BIN)/pytest -q -m crash -n 2 tests/e2e
+
 check: gen-check lint test ## Everything a commit must pass
 
 demo: install ## Run a machine-learning workflow on real data, on the embedded engine

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
 import sys
 import uuid
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -17,7 +19,11 @@ from voleryidl.project.v1.project_service_pb2_grpc import ProjectServiceStub
 from voleryidl.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
 
 SUPPORT = Path(__file__).resolve().parent
-MARK = "VOLERY_TEST_RUN"
+MARK = "TEST_PLANES_RUN"
+"""Every process of a run has it in its environment. Tasks do not inherit names that begin with VOLERY_."""
+
+STARTS = "TEST_STARTS"
+"""Names the file in which tasks note that they begin."""
 
 
 @dataclass
@@ -34,10 +40,12 @@ class Planes:
     control_plane: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
     others: list[subprocess.Popen[bytes]] = field(default_factory=list)  # further workers
+    environment: dict[str, str] = field(default_factory=dict)  # of both planes, over this process's
+    limits: dict[str, Callable[[], None]] = field(default_factory=dict)  # run in a plane before it begins
     _ready: dict[int, int] = field(default_factory=dict)  # by process: what it says when it serves
 
     def __post_init__(self) -> None:
-        self.directory.mkdir(parents=True, exist_ok=True)
+        self.scratch.mkdir(parents=True, exist_ok=True)
         if not self.database:
             self.database = f"sqlite:///{self.directory / 'volery.db'}"
 
@@ -48,6 +56,16 @@ class Planes:
     @property
     def storage(self) -> Path:
         return self.directory / "storage"
+
+    @property
+    def scratch(self) -> Path:
+        """Where the processes put what is temporary for them."""
+        return self.directory / "tmp"
+
+    @property
+    def starts(self) -> Path:
+        """What tasks have noted; see `pipelines.note_start`."""
+        return self.directory / "starts"
 
     def start_control_plane(self) -> None:
         self.control_plane = self._start(
@@ -78,7 +96,8 @@ class Planes:
         self.start_worker()
 
     def _start(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        environment = dict(os.environ)
+        environment = {**os.environ, "TMPDIR": str(self.scratch), STARTS: str(self.starts)}
+        environment.update(self.environment)
         environment[MARK] = self.run_id
         # What pytest puts on its own path; task processes import the test pipelines by it.
         environment["PYTHONPATH"] = os.pathsep.join(
@@ -93,6 +112,7 @@ class Planes:
                 stderr=log,
                 start_new_session=True,
                 pass_fds=[writing],
+                preexec_fn=self.limits.get(name),
             )
         os.close(writing)
         self._ready[process.pid] = reading
@@ -116,6 +136,40 @@ class Planes:
             victim.wait()
             if victim.pid in self._ready:
                 os.close(self._ready.pop(victim.pid))
+
+    def kill_below(self, kind: str, choose: Callable[[list[psutil.Process]], psutil.Process]) -> bool:
+        """kill -9 of a process below the worker: a warden, a zygote or a task; False when there is none."""
+        found = self.below(kind)
+        if found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                choose(found).kill()
+        return bool(found)
+
+    def below(self, kind: str) -> list[psutil.Process]:
+        """The wardens, zygotes or tasks that run now. A fork has its parent's command line, so they are
+        told by their places: tasks by their working directories, wardens by their parents."""
+        kinds: dict[str, list[psutil.Process]] = {"warden": [], "zygote": [], "task": []}
+        for worker in (self.worker, *self.others):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                for warden in psutil.Process(worker.pid).children() if worker is not None else ():
+                    kinds["warden"].append(warden)
+                    for process in warden.children():
+                        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+                            is_task = "/scratch/" in process.cwd()
+                            kinds["task" if is_task else "zygote"].append(process)
+        return kinds[kind]
+
+    def kill_all(self) -> None:
+        """The end of a test, however it went: nothing of the run stays."""
+        for process in marked(self.run_id):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        for known in (self.control_plane, self.worker, *self.others):
+            if known is not None:
+                known.wait()
+        for fd in self._ready.values():
+            os.close(fd)
+        self._ready.clear()
 
     def stop(self) -> None:
         """SIGTERM to the worker, then to the control plane; both must end by themselves."""
