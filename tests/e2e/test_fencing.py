@@ -68,6 +68,35 @@ def test_a_worker_that_was_stopped_past_its_lease_finds_itself_fenced(planes: Pl
     stop_and_look(planes)
 
 
+def test_a_control_plane_that_was_stopped_past_the_lease_finds_nobody_acting_and_goes_on(
+    planes: Planes, caller: Caller
+) -> None:
+    """The worker cannot know what has become of its lease, so it stops what it runs."""
+    stopped = planes.control_plane
+    assert stopped is not None
+    hanging = caller.create("hanging", 0)
+    hanging_task = psutil.Process(caller.pid_of(hanging))
+    runs = [caller.create("steps", 0), caller.create("wide", 200)]
+    for run in runs:
+        caller.until_under_way(run)
+    stopped.send_signal(signal.SIGSTOP)
+    try:
+        hanging_task.wait(timeout=60)
+        assert planes.worker is not None
+        assert planes.worker.poll() is None, planes.logs()
+    finally:
+        stopped.send_signal(signal.SIGCONT)
+    for run in runs:
+        caller.check(run)
+    caller.abort(hanging)
+    execution, _ = caller.wait(hanging)
+    assert execution.phase == ExecutionPhase.EXECUTION_PHASE_ABORTED
+    assert judge_execution(caller.stubs, hanging.id).failures["WorkerLost"] >= 1
+    caller.check(caller.create("steps", 2))
+    assert stopped.poll() is None
+    stop_and_look(planes)
+
+
 @LONG_LEASE
 def test_a_worker_that_drains_hands_over_what_it_has_at_once(planes: Planes, caller: Caller) -> None:
     """The lease is long: what goes on before its end was given back, and not found lost."""

@@ -37,7 +37,9 @@ def line(server: Server, chance: random.Random) -> Iterator[Line]:
 
 @pytest.fixture
 def planes(tmp_path: Path, server: Server, line: Line, lease: float) -> Iterator[Planes]:
-    planes = Planes(tmp_path / "p", database=server.url(line.directory), lease_seconds=lease)
+    planes = Planes(
+        tmp_path / "p", database=server.url(server.new_database(), line.directory), lease_seconds=lease
+    )
     planes.start()
     planes.wait_until_ready()
     try:

@@ -10,6 +10,7 @@ import shutil
 import socket
 import tempfile
 import threading
+import uuid
 import warnings
 from collections import Counter
 from collections.abc import Mapping
@@ -45,8 +46,15 @@ class Server:
         """Where it listens."""
         return self.directory / "d"
 
-    def url(self, sockets: Path | None = None) -> str:
-        return f"postgresql://postgres@/postgres?host={sockets or self.sockets}"
+    def url(self, name: str = "postgres", sockets: Path | None = None) -> str:
+        return f"postgresql://postgres@/{name}?host={sockets or self.sockets}"
+
+    def new_database(self) -> str:
+        """The name of an empty database."""
+        name = f"volery_{uuid.uuid4().hex}"
+        with psycopg.connect(self.url(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}".encode())
+        return name
 
     def start(self) -> None:
         settings = f'-h "" -k {self.sockets} -c fsync=off -c max_connections=40'
@@ -151,15 +159,14 @@ class Line:
                 self._open -= {client, server}
 
     def _exchange(self, client: socket.socket, server: socket.socket) -> None:
-        with self._lock:
-            budget = int(self.chance.expovariate(1 / self.mean_bytes)) if self.mean_bytes else 0
+        budget = 0
         while not self._closed:
             for end in select.select([client, server], [], [])[0]:
                 data = end.recv(_PIECE)
                 if not data:
                     return
-                if self.mean_bytes and budget:
-                    budget -= len(data)
+                if self.mean_bytes:
+                    budget = (budget or self._budget()) - len(data)
                     if budget <= 0:  # in the middle of a message, as a rule
                         (server if end is client else client).sendall(data[:budget])
                         self.done["cut"] += 1
@@ -170,6 +177,10 @@ class Line:
                     self.done["answers lost"] += 1
                     return
                 (server if end is client else client).sendall(data)
+
+    def _budget(self) -> int:
+        with self._lock:
+            return 1 + int(self.chance.expovariate(1 / self.mean_bytes))
 
     def _loses(self) -> bool:
         with self._lock:
