@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import sys
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -16,6 +15,7 @@ from pathlib import Path
 
 import structlog
 
+from volery_dataplane.clock import SteadyClock
 from volery_dataplane.launch.process import ProcessLauncher
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.settings import Settings, parse
@@ -28,18 +28,6 @@ from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.worker import Worker, WorkerSettings
 
 log = structlog.get_logger(__name__)
-
-
-class SystemClock:
-    """The machine's clocks."""
-
-    def now(self) -> int:
-        """Microseconds since the epoch."""
-        return time.time_ns() // 1_000
-
-    def monotonic(self) -> float:
-        """Seconds, never going back."""
-        return time.monotonic()
 
 
 @contextmanager
@@ -63,8 +51,8 @@ async def run(settings: Settings) -> None:
     scratch = settings.state / "scratch" / settings.worker_id
     shutil.rmtree(scratch, ignore_errors=True)  # left by a process of the same name that was killed
     control_plane = GrpcControlPlane(settings.server)
-    clock = SystemClock()
     holder: list[Worker] = []
+    clock = SteadyClock(lambda: not holder or holder[0].is_idle)
 
     def observed(observations: Sequence[Observation]) -> None:
         holder[0].observed(observations)
@@ -83,6 +71,7 @@ async def run(settings: Settings) -> None:
         Bundles(
             settings.state / "bundles",
             control_plane.bundle,
+            scratch / "unpacking",
             BundleLimits(
                 settings.bundle_size_limit,
                 settings.bundle_unpacked_limit,

@@ -44,6 +44,11 @@ def flaky_add_one(x: int) -> int:
 
 
 @task
+def resting_add_one(x: int) -> int:
+    return flaky_add_one(x)
+
+
+@task
 def total(xs: list[int]) -> int:
     return sum(xs)
 

@@ -258,6 +258,9 @@ class SessionStore(Protocol):
     def end(self, session_id: str) -> None:
         """Ends a session."""
 
+    def bound(self, latest: Micros, expire_time: Micros) -> int:
+        """Gives leases that end after `latest` another end; their number."""
+
     def expire(self, now: Micros) -> Sequence[str]:
         """Ends the sessions whose lease ran out and gives their ids."""
 

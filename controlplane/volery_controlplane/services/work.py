@@ -54,6 +54,10 @@ from volery_controlplane.services.values import INPUTS, OUTPUTS
 
 log = structlog.get_logger(__name__)
 
+IMPOSSIBLE_LEASES = 10
+"""A session whose lease ends later than so many leases from now did not get it by the clock of now. Not fewer,
+since control planes of one installation may differ in how long a lease lasts."""
+
 ANSWER_BYTES = 1024 * 1024
 """Outputs of cache hits in one acknowledgement; those of further hits are fetched when needed."""
 
@@ -284,9 +288,15 @@ class WorkService:
         return news
 
     async def expire(self) -> int:
-        """Ends sessions whose lease ran out; what they held becomes claimable. Gives their number."""
+        """Ends sessions whose lease ran out; what they held becomes claimable. Gives their number.
+
+        A lease that seems to last for many more was given by a clock that has been set back since; it gets
+        what a lease lasts, so that a dead worker is not waited for until the clock is where it was.
+        """
+        lease = int(self._settings.lease.total_seconds() * 1_000_000)
 
         def intention(tx: Transaction) -> int:
+            tx.sessions.bound(Micros(tx.now + IMPOSSIBLE_LEASES * lease), Micros(tx.now + lease))
             ended = tx.sessions.expire(tx.now)
             for session_id in ended:
                 tx.executions.release_session(session_id)

@@ -11,6 +11,8 @@ Reading and writing run in threads, a piece at a time.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
 import hashlib
 import os
 import stat
@@ -37,6 +39,7 @@ class FileBlobStore:
                 part.mkdir(mode=0o700, parents=True, exist_ok=True)
                 _flush(part.parent)
         self._resolved = self._directory.resolve()
+        self._clear_incoming()
 
     @property
     def root(self) -> str:
@@ -91,12 +94,29 @@ class FileBlobStore:
         """The size of content; raises as `read`."""
         return (await asyncio.to_thread(self._inside, uri)).stat().st_size
 
+    def _clear_incoming(self) -> None:
+        """Removes what uploads left that were under way when their control plane was killed.
+
+        Whoever writes a file holds its lock, and another control plane may be at it.
+        """
+        for path in self._incoming.iterdir():
+            with contextlib.suppress(OSError), path.open("rb") as file:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
     def _place(self, sha256: str) -> Path:
         return self._directory / "blobs" / sha256[:2] / sha256
 
     def _open_incoming(self) -> tuple[BinaryIO, Path]:
-        descriptor, name = tempfile.mkstemp(dir=self._incoming)
-        return os.fdopen(descriptor, "wb"), Path(name)
+        while True:
+            descriptor, name = tempfile.mkstemp(dir=self._incoming)
+            file = os.fdopen(descriptor, "wb")
+            fcntl.flock(file, fcntl.LOCK_EX)
+            if os.fstat(
+                descriptor
+            ).st_nlink:  # else another one that starts has just taken it for a remainder
+                return file, Path(name)
+            file.close()
 
     def _read(self, uri: str, offset: int, size: int) -> bytes:
         with self._inside(uri).open("rb") as file:

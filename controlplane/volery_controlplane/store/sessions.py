@@ -67,6 +67,14 @@ def _expire(dialect: str) -> Executable:
     )
 
 
+def _bound(dialect: str) -> Executable:
+    return (
+        update(_T)
+        .values(expire_time=bindparam("expire"))
+        .where(_T.c.expire_time > bindparam("latest"), _OPEN)
+    )
+
+
 _GET = Statement(_get, "id")
 IS_OPEN = Statement(_is_open, "id")
 _OPEN_ONE = Statement(_open, "id", "worker", "expire", "ended")
@@ -74,6 +82,7 @@ _END_OTHERS = Statement(_end_others, "worker", "id")
 _RENEW = Statement(_renew, "expire", "id")
 _END = Statement(_end, "id")
 _EXPIRE = Statement(_expire, "now")
+_BOUND = Statement(_bound, "expire", "latest")
 
 
 class SqlSessionStore:
@@ -110,6 +119,10 @@ class SqlSessionStore:
     def end(self, session_id: str) -> None:
         """Ends a session."""
         self._link.change(_END, session_id)
+
+    def bound(self, latest: Micros, expire_time: Micros) -> int:
+        """Shortens leases that end after `latest`; gives their number."""
+        return self._link.change(_BOUND, expire_time, latest)
 
     def expire(self, now: Micros) -> Sequence[str]:
         """Ends the sessions whose lease ran out and gives their ids."""

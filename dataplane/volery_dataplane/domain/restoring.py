@@ -14,6 +14,7 @@ from volery_rules import paths
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_TIMEOUT
 from voleryidl.core.v1.phase_pb2 import AttemptPhase, ExecutionPhase
 
+from volery_dataplane.domain import retries
 from volery_dataplane.domain.graph import TaskPlan
 from volery_dataplane.domain.phases import (
     ABORTED,
@@ -152,7 +153,9 @@ def _restore_run(
     if not resting:
         tree.outstanding += 1
     elif standing.wake_time > tree.now:
-        tree.timers.set(standing.wake_time, standing.path, standing.attempt)
+        # Further away than any delay: it was written down by a clock that has been set back since.
+        latest = tree.now + retries.longest_delay(task.retries, standing.user_failures)
+        tree.timers.set(min(standing.wake_time, latest), standing.path, standing.attempt)
     else:
         tree.attend(scope, child)
 

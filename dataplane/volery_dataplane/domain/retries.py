@@ -121,6 +121,12 @@ def _decide_infrastructure(policy: RetryRules, repeats_made: int, share: float) 
     )
 
 
+def longest_delay(policy: RetryRules, failures: int) -> int:
+    """Tells what no delay after so many failures of either kind exceeds, in microseconds."""
+    own = _delay(policy.initial, policy.factor, policy.cap, 0.0, failures, 0.0)
+    return max(own, _INFRASTRUCTURE_CAP)
+
+
 def _delay(initial: int, factor: float, cap: int, jitter: float, growth: int, share: float) -> int:
     try:
         grown = initial * factor**growth

@@ -1,8 +1,9 @@
 """Code bundles, unpacked once and kept by content.
 
 A bundle's directory is named by the hash of its archive, so two processes that unpack the same one agree;
-it appears by a rename, whole or not at all. Archives come from whoever may register, so what would write
-outside of its directory, fill the disk, or mean something else on another file system is refused.
+it appears by a rename, whole or not at all, after its files are on disk. It is unpacked below `scratch`, which
+a worker clears when it starts, so a kill leaves nothing for long. Archives come from whoever may register, so
+what would write outside of its directory, fill the disk, or mean something else on another file system is refused.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
+import os
 import shutil
 import stat
 import tempfile
@@ -53,10 +55,13 @@ class BundleCorrupt(BundleRefused):
 
 
 class Bundles:
-    """The bundles of one worker, below `directory`."""
+    """The bundles of one worker, below `directory`; `scratch` is on the same file system."""
 
-    def __init__(self, directory: Path, fetch: Fetch, limits: BundleLimits | None = None) -> None:
+    def __init__(
+        self, directory: Path, fetch: Fetch, scratch: Path, limits: BundleLimits | None = None
+    ) -> None:
         self._directory = directory
+        self._scratch = scratch
         self._fetch = fetch
         self._limits = limits or BundleLimits()
         self._under_way: dict[str, asyncio.Task[Path]] = {}
@@ -84,8 +89,9 @@ class Bundles:
         return await asyncio.to_thread(self._unpack, content, target)
 
     def _unpack(self, content: bytes, target: Path) -> Path:
-        self._directory.mkdir(parents=True, exist_ok=True)
-        scratch = Path(tempfile.mkdtemp(prefix="unpacking-", dir=self._directory))
+        for place in (self._directory, self._scratch):
+            place.mkdir(parents=True, exist_ok=True)
+        scratch = Path(tempfile.mkdtemp(prefix="unpacking-", dir=self._scratch))
         try:
             try:
                 with zipfile.ZipFile(io.BytesIO(content)) as archive:
@@ -94,6 +100,8 @@ class Bundles:
             except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
                 # Damaged, encrypted, or packed in a way that this Python cannot read.
                 raise BundleCorrupt(f"it cannot be unpacked: {error}") from error
+            for path in (*scratch.rglob("*"), scratch):
+                _flush(path)  # the name must never be there without the content, also after power loss
             try:
                 scratch.rename(target)
             except OSError:
@@ -102,6 +110,15 @@ class Bundles:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return target
+
+
+def _flush(path: Path) -> None:
+    """Waits until the content of a file, or the names in a directory, are on disk."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def check_archive(archive: zipfile.ZipFile, limits: BundleLimits) -> None:

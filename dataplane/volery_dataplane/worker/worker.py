@@ -130,6 +130,11 @@ class Worker:
         self._renewer: asyncio.TimerHandle | None = None
         self._renewal_interval = 1.0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether it holds nothing."""
+        return not self._walkings
+
     # --- the stream -------------------------------------------------------------------------------
 
     def hello(self) -> Hello:

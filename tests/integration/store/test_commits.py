@@ -306,7 +306,7 @@ async def test_lost_connections_are_made_again(database: SqlDatabase, url: str) 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 async def test_a_commit_whose_answer_is_lost_says_that_nobody_knows(url: str) -> None:
-    """Neither that it was refused, nor that it was done; and it is not done again behind the caller's back."""
+    """Neither that it was refused, nor that it was done; nor is it done again behind the caller's back."""
     runs = []
 
     def intention(tx: Transaction) -> None:

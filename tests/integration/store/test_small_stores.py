@@ -76,6 +76,19 @@ async def test_leases_run_out_once(database: SqlDatabase) -> None:
     await database.transact(intention)
 
 
+async def test_leases_that_end_later_than_any_can_are_shortened(database: SqlDatabase) -> None:
+    def intention(tx: Transaction) -> None:
+        tx.sessions.open(session("s1", "w1", 100))
+        tx.sessions.open(session("s2", "w2", 9_000))
+        tx.sessions.open(session("s3", "w3", 9_000))
+        tx.sessions.end("s3")
+        assert tx.sessions.bound(Micros(1_000), Micros(200)) == 1
+        assert tx.sessions.get("s1") == session("s1", "w1", 100)
+        assert tx.sessions.get("s2") == session("s2", "w2", 200)
+
+    await database.transact(intention)
+
+
 def cached(key: str, outputs: bytes = b"outputs", created: int = 10, expire: int | None = None) -> CacheRow:
     return CacheRow(
         key=key,

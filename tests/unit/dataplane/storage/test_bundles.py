@@ -146,7 +146,7 @@ async def test_a_bundle_is_fetched_once_and_unpacked_whole(tmp_path: Path) -> No
         fetches.append(wanted)
         return content
 
-    bundles = Bundles(tmp_path / "bundles", fetch)
+    bundles = Bundles(tmp_path / "bundles", fetch, tmp_path / "scratch")
     first, second = await asyncio.gather(bundles(sha256), bundles(sha256))
     assert first == second == await bundles(sha256)
     assert fetches == [sha256]
@@ -159,7 +159,7 @@ async def test_content_with_another_hash_is_refused_and_leaves_nothing(tmp_path:
         return archive("flow.py")
 
     with pytest.raises(BundleCorrupt, match="hash"):
-        await Bundles(tmp_path / "bundles", fetch)("0" * 64)
+        await Bundles(tmp_path / "bundles", fetch, tmp_path / "scratch")("0" * 64)
     assert not (tmp_path / "bundles").exists()
 
 
@@ -173,7 +173,7 @@ async def test_a_fetch_that_failed_is_tried_again_when_asked_again(tmp_path: Pat
             raise answer
         return answer
 
-    bundles = Bundles(tmp_path / "bundles", fetch)
+    bundles = Bundles(tmp_path / "bundles", fetch, tmp_path / "scratch")
     sha256 = hashlib.sha256(content).hexdigest()
     with pytest.raises(OSError, match="down"):
         await bundles(sha256)

@@ -212,3 +212,17 @@ async def settled(stage: Stage) -> None:
         for batch in batches:
             stage.acknowledge(batch)
         await stage.turn()
+
+
+async def test_a_retry_written_down_by_a_clock_that_was_set_back_does_not_wait_for_hours() -> None:
+    stage = Stage(park_after=3600.0)
+    stage.connect(lease=3600)
+    resting = stage.assignment(chain(1), phase=RUNNING, inputs=X)
+    waiting = resting.nodes.add(path="n0", phase=NodePhase.NODE_PHASE_WAITING, attempt=1, user_failures=1)
+    waiting.wake_time.FromMicroseconds(stage.clock.now() + 3 * 3600 * 1_000_000)
+    stage.assign(resting)
+    await settled(stage)
+    assert not stage.launcher.launched
+    await stage.later(60)
+    await settled(stage)
+    assert [key.attempt for key in stage.launcher.launched] == [2]
