@@ -55,8 +55,10 @@ from volery_controlplane.services.values import INPUTS, OUTPUTS
 log = structlog.get_logger(__name__)
 
 IMPOSSIBLE_LEASES = 10
-"""A session whose lease ends later than so many leases from now did not get it by the clock of now. Not fewer,
-since control planes of one installation may differ in how long a lease lasts."""
+"""A session whose lease ends later than so many leases from now did not get it by the clock of now.
+
+Not fewer, since control planes of one installation may differ in how long a lease lasts.
+"""
 
 ANSWER_BYTES = 1024 * 1024
 """Outputs of cache hits in one acknowledgement; those of further hits are fetched when needed."""

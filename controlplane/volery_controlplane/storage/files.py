@@ -112,9 +112,7 @@ class FileBlobStore:
             descriptor, name = tempfile.mkstemp(dir=self._incoming)
             file = os.fdopen(descriptor, "wb")
             fcntl.flock(file, fcntl.LOCK_EX)
-            if os.fstat(
-                descriptor
-            ).st_nlink:  # else another one that starts has just taken it for a remainder
+            if os.fstat(descriptor).st_nlink:  # else one that starts took it for a remainder
                 return file, Path(name)
             file.close()
 

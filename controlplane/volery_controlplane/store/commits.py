@@ -210,9 +210,7 @@ class Worker:
                 if isinstance(refusal, DiskFull) or not connected:
                     return refusal
                 if committing:
-                    return Uncertain(
-                        f"{refusal.message}; whether a commit was done is not known, so ask again"
-                    )
+                    return Uncertain(f"{refusal.message}; whether a commit was done is not known: ask again")
                 return _Interrupted(refusal)
             self._undo()
             return refusal

@@ -152,11 +152,10 @@ def _restore_run(
         tree.timers.set(first_time + task.total_timeout, standing.path)
     if not resting:
         tree.outstanding += 1
-    elif standing.wake_time > tree.now:
-        # Further away than any delay: it was written down by a clock that has been set back since.
-        latest = tree.now + retries.longest_delay(task.retries, standing.user_failures)
-        tree.timers.set(min(standing.wake_time, latest), standing.path, standing.attempt)
+    elif 0 < standing.wake_time - tree.now <= retries.longest_delay(task.retries, standing.user_failures):
+        tree.timers.set(standing.wake_time, standing.path, standing.attempt)
     else:
+        # Due; or further away than any delay, so that it was written down by a clock that was set back since.
         tree.attend(scope, child)
 
 

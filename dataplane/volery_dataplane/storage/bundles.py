@@ -1,9 +1,10 @@
 """Code bundles, unpacked once and kept by content.
 
 A bundle's directory is named by the hash of its archive, so two processes that unpack the same one agree;
-it appears by a rename, whole or not at all, after its files are on disk. It is unpacked below `scratch`, which
-a worker clears when it starts, so a kill leaves nothing for long. Archives come from whoever may register, so
-what would write outside of its directory, fill the disk, or mean something else on another file system is refused.
+it appears by a rename, whole or not at all, after its files are on disk. It is unpacked below `scratch`,
+which a worker clears when it starts, so a kill leaves nothing for long. Archives come from whoever may
+register, so what would write outside of its directory, fill the disk, or mean something else on another file
+system is refused.
 """
 
 from __future__ import annotations

@@ -77,14 +77,15 @@ class WorkerSettings:
     Attributes:
         worker_id: stable name; a new process of the same name takes over at once.
         executions: how many executions it walks at a time.
-        park_after: an execution whose next timer is further away than this is parked; seconds.
+        park_after: an execution whose next timer is further away than this is parked; seconds. Longer than
+            any delay for the infrastructure: a parked one waits by the database's clock, which may jump.
         pools: the worker pools it serves; empty for the default one.
     """
 
     worker_id: str
     session_id: str
     executions: int = 1_000
-    park_after: float = 10.0
+    park_after: float = 30.0
     pools: Sequence[str] = ()
     version: str = "0.1.0"
 

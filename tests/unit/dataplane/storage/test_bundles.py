@@ -125,7 +125,7 @@ async def refused(content: bytes, directory: Path) -> bool:
 
     sha256 = hashlib.sha256(content).hexdigest()
     try:
-        await Bundles(directory / "bundles", fetch)(sha256)
+        await Bundles(directory / "bundles", fetch, directory / "scratch")(sha256)
     except BundleCorrupt:
         assert list((directory / "bundles").iterdir()) == []
         return True
