@@ -64,7 +64,8 @@ def test_every_refusal_has_a_status_and_an_error_info(kind: type[Refusal]) -> No
 
 
 def test_every_reason_is_sent_by_exactly_one_refusal_or_by_the_edge() -> None:
-    sent = [kind.reason for kind in RAISED] + list(EDGE_REASONS)
+    """A refusal without a reason of its own is a special case of its base, as callers see it."""
+    sent = [kind.reason for kind in RAISED if "reason" in vars(kind)] + list(EDGE_REASONS)
     assert len(sent) == len(set(sent))
     assert set(sent) == set(ErrorReason.values()) - {ErrorReason.ERROR_REASON_UNSPECIFIED}
 
