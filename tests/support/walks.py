@@ -15,7 +15,13 @@ from volery_dataplane.domain.standing import Settled
 from volery_dataplane.domain.walk import NodeStanding, Parkable, Walk, WalkStart
 from volery_dataplane.domain.waves import CacheAnswer, Fetch, ItemRun, StartOrder, Wave
 from volery_rules import paths
-from volery_rules.phases import TERMINAL_NODE_PHASES, attempt_may, execution_may, node_may
+from volery_rules.phases import (
+    TERMINAL_EXECUTION_PHASES,
+    TERMINAL_NODE_PHASES,
+    attempt_may,
+    execution_may,
+    node_may,
+)
 from voleryidl.core.v1 import phase_pb2 as pb
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_USER, Failure
@@ -51,11 +57,12 @@ class Rows:
     attempts: dict[tuple[str, int], int] = field(default_factory=dict)
     values: dict[str, dict[str, bytes]] = field(default_factory=dict)
     cache: dict[str, dict[str, bytes]] = field(default_factory=dict)
+    hits: set[str] = field(default_factory=set)
     journal: list[NodeEvent] = field(default_factory=list)
     executions: list[ExecutionPhase] = field(default_factory=list)
 
     def commit(self, wave: Wave) -> None:
-        assert self.phase not in {5, 6, 7, 8}, "nothing follows the end"
+        assert self.phase not in TERMINAL_EXECUTION_PHASES, "nothing follows the end"
         for event in wave.events:
             if event.HasField("execution"):
                 assert execution_may(self.phase, event.execution.phase)
@@ -105,6 +112,7 @@ class Rows:
         assert node_may(known.phase, pb.NODE_PHASE_SUCCEEDED)
         self.nodes[path] = replace(known, phase=pb.NODE_PHASE_SUCCEEDED)
         self.values[path] = dict(outputs)
+        self.hits.add(path)
 
     def _check_counts(self, wave: Wave) -> None:
         phases = [node.phase for node in self.nodes.values()]
@@ -411,4 +419,6 @@ def _sum(value: Literal) -> int:
             return sum(_sum(item) for item in value.collection_value.literals)
         case "union_value":
             return _sum(value.union_value.value)
+        case "float_value":
+            return int(value.float_value)
     return value.integer_value
