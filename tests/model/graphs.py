@@ -224,6 +224,7 @@ class Model:
     before: dict[str, list[str]] = field(default_factory=dict)  # what must have succeeded first
     kinds: dict[str, str] = field(default_factory=dict)  # of tasks
     widths: dict[str, int] = field(default_factory=dict)  # concurrency of maps that have one
+    given: int | None = None  # what the whole gives; None when it fails
 
     def fate(self, path: str) -> str:
         return self.fates.of(path, cached=self.kinds[path] == "cached")

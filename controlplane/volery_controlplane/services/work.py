@@ -8,9 +8,11 @@ It is long since these messages are one protocol over the same sessions; handing
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Any, TypeVar
 
 import structlog
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES
@@ -53,6 +55,8 @@ from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
 
 log = structlog.get_logger(__name__)
+
+T = TypeVar("T")
 
 IMPOSSIBLE_LEASES = 10
 """A session whose lease ends later than so many leases from now did not get it by the clock of now.
@@ -108,6 +112,7 @@ class WorkService:
         self._settings = settings
         # Whether executions may be waiting for room: when not, an end makes nobody look for work.
         self._backlog = True
+        self._committing: set[asyncio.Task[Any]] = set()
 
     @property
     def has_backlog(self) -> bool:
@@ -135,8 +140,12 @@ class WorkService:
             lost = [key for key, token in known.items() if held.get(ExecutionKey(key)) != token]
             return lost, [key for key in known if key not in lost]
 
-        lost, kept = await self._database.transact(intention)
-        self._wakeups.notify_work()
+        async def commit() -> tuple[list[int], list[int]]:
+            found = await self._database.transact(intention)
+            self._wakeups.notify_work()
+            return found
+
+        lost, kept = await self._to_its_end(commit())
         welcome = Welcome(
             lost_execution_keys=lost,
             inline_value_limit=self._settings.inline_value_limit,
@@ -161,6 +170,9 @@ class WorkService:
 
     async def report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
         """Commits a wave and answers each of its reports."""
+        return await self._to_its_end(self._report(session, batch))
+
+    async def _report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
         reports = batch.reports
         outcome = await self._database.transact(lambda tx: _commit(tx, session, reports))
         notify = self._wakeups.notify_execution
@@ -182,6 +194,18 @@ class WorkService:
             if self._backlog or outcome.given_back:
                 self._wakeups.notify_work()
         return AcknowledgementBatch(number=batch.number, acknowledgements=outcome.acknowledgements)
+
+    async def _to_its_end(self, work: Coroutine[None, None, T]) -> T:
+        """Commits and tells of it, though the stream that it came on may break meanwhile."""
+        task = asyncio.create_task(work)
+        self._committing.add(task)
+        task.add_done_callback(self._committed)
+        return await asyncio.shield(task)
+
+    def _committed(self, task: asyncio.Task[Any]) -> None:
+        self._committing.discard(task)
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.debug("something was not committed", reason=repr(problem))  # whoever waits is told
 
     async def append_logs(self, session: WorkerSession, logs: Sequence[ExecutionLogs]) -> None:
         """Keeps pieces of logs; those of executions that the session does not hold are dropped.

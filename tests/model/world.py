@@ -1,0 +1,539 @@
+"""A small world: a control plane, some workers, the network between, and time, all in one event loop.
+
+The parts are the real ones, from the servicer of the `Work` stream down to the statements of the store, and
+from a worker's stream down to its walks. Only what lies around them is played: the network (`network`), the
+threads of the database (`inline_database`), the launchers, and time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import structlog
+from integration.store.rows import new_execution
+from model.graphs import CLUMSY, FATAL, FLAKY, STUBBORN, Fates, Graph, Model, Translation
+from model.inline_database import InlineDatabase, Virtual, look
+from model.network import Stream, Told, Wire
+from support.closures import encoded
+from support.virtual_time import VirtualLoop
+from support.walks import T0, total
+from volery_controlplane.domain.errors import Refusal
+from volery_controlplane.domain.records import ExecutionKey, ExecutionName, ExecutionRecord, ValueRow
+from volery_controlplane.grpc.workers import WorkerServicer
+from volery_controlplane.loops.leases import expire_leases, wake_parked
+from volery_controlplane.services.aborts import record_abort
+from volery_controlplane.services.dispatch import Dispatcher
+from volery_controlplane.services.ports import Transaction
+from volery_controlplane.services.wakeups import LocalWakeups
+from volery_controlplane.services.work import WorkerSession, WorkService, WorkSettings
+from volery_dataplane.worker.logs import LogShipper
+from volery_dataplane.worker.ports import (
+    AttemptKey,
+    AttemptOrder,
+    Cancelled,
+    Failed,
+    Observation,
+    Started,
+    Succeeded,
+)
+from volery_dataplane.worker.taking import Taking
+from volery_dataplane.worker.worker import Worker, WorkerSettings
+from volery_rules.phases import TERMINAL_EXECUTION_PHASES, TERMINAL_NODE_PHASES
+from voleryidl.core.v1 import phase_pb2 as pb
+from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure
+from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
+
+T = TypeVar("T")
+
+LEASE = timedelta(seconds=15)
+GIVEN = 5  # what each execution is given
+
+
+class Loop(VirtualLoop):
+    """A loop that also says when nothing more happens without time or a message."""
+
+    def do(self, act: Callable[[], T]) -> T:
+        """Does something, and lets what follows at once happen."""
+        return self.run_until_complete(self._do(act))
+
+    async def _do(self, act: Callable[[], T]) -> T:
+        found = act()
+        await asyncio.sleep(0)
+        while self._ready:  # type: ignore[attr-defined]  # noqa: ASYNC110  # what is due; nothing public tells
+            await asyncio.sleep(0)
+        return found
+
+
+def _nothing() -> None:
+    """For when only what follows is meant."""
+
+
+@dataclass
+class Execution:
+    """An execution as the machine means it."""
+
+    name: str
+    graph: Graph
+    fates: Fates
+    closure: bytes
+    options: ExecutionOptions
+    key: ExecutionKey | None = None  # None until its creator has heard of its commit
+    asked_to_abort: bool = False
+    is_certain: bool = True
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(self.closure).hexdigest()
+
+
+class PlaneProcess:
+    """A control plane, from its start until it is killed."""
+
+    def __init__(self, world: World) -> None:
+        self.death = asyncio.Event()
+        self.database = InlineDatabase(world.link, self.kill)
+        self.wakeups = LocalWakeups()
+        settings = WorkSettings(lease=LEASE, storage_uri="file:///nowhere")
+        self.work = WorkService(self.database, self.wakeups, settings)
+        self.dispatcher = Dispatcher(self.work, self.wakeups)
+        self.servicer = WorkerServicer(self.work, self.dispatcher)
+        self.streams: list[Stream] = []
+        self.sessions: dict[str, WorkerSession] = {}
+        self._tasks = [
+            asyncio.create_task(work)
+            for work in (
+                self.dispatcher.run(),
+                expire_leases(self.work, LEASE / 4),
+                wake_parked(self.work, self.wakeups, timedelta(minutes=1)),
+            )
+        ]
+        self.waiting: dict[ExecutionKey, asyncio.Task[None]] = {}  # for ends
+
+    @property
+    def is_alive(self) -> bool:
+        return not self.database.is_dead
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
+        self._tasks.append(task)
+        return task
+
+    def kill(self) -> None:
+        """Nothing of it happens any more."""
+        self.database.is_dead = True
+        self.database.outcomes.set()
+        self.death.set()
+        for task in (*self._tasks, *(stream.task for stream in self.streams)):
+            task.cancel()
+
+    def expect_end(self, key: ExecutionKey) -> None:
+        """Waits for an execution's end, as a caller does."""
+        if key not in self.waiting:
+            self.waiting[key] = self.spawn(self._end(key))
+
+    async def _end(self, key: ExecutionKey) -> None:
+        async with self.wakeups.watch_end(key) as wakeup:
+            while True:
+                found = await self.database.read(lambda tx: tx.executions.by_key([key])[key])
+                if found.phase in TERMINAL_EXECUTION_PHASES:
+                    return
+                await wakeup.wait()
+
+
+class Hands:
+    """The launcher of one worker: attempts run until the machine ends them."""
+
+    def __init__(self, judge: Callable[[AttemptOrder], None], capacity: int) -> None:
+        self.capacity = capacity
+        self.observed: Callable[[Sequence[Observation]], None] = lambda observations: None
+        self.running: dict[AttemptKey, AttemptOrder] = {}
+        self.cancelled: set[AttemptKey] = set()
+        self.ended: list[Observation] = []
+        self._launched: set[AttemptKey] = set()
+        self._judge = judge
+
+    async def start(self) -> None:
+        return None
+
+    def launch(self, order: AttemptOrder) -> None:
+        assert order.key not in self._launched, f"{order.key} is launched twice"
+        self._launched.add(order.key)
+        self._judge(order)
+        self.running[order.key] = order
+
+    def cancel(self, keys: Sequence[AttemptKey]) -> None:
+        self.cancelled.update(key for key in keys if key in self.running)
+
+    async def stop(self, grace: float) -> None:
+        self.say([Cancelled(key, None, T0) for key in list(self.running)])
+
+    def paths(self) -> list[str]:
+        return sorted(key.path for key in self.running)
+
+    def say(self, observations: Sequence[Observation]) -> None:
+        for observation in observations:
+            if not isinstance(observation, Started):
+                del self.running[observation.key]
+                self.cancelled.discard(observation.key)
+                self.ended.append(observation)
+        self.observed(observations)
+
+
+class _NoBlobs:
+    async def get(self, uri: str) -> bytes:
+        raise LookupError(uri)
+
+    async def put_file(self, path: str, uri: str) -> None:
+        raise OSError("nothing is stored here")
+
+
+class WorkerProcess:
+    """A worker, from its start until it is killed."""
+
+    def __init__(self, world: World, name: str, places: int, executions: int) -> None:
+        self.world = world
+        self.name = name
+        self.sessions = 0
+        self.drained: asyncio.Task[None] | None = None
+        self.wire = Wire(lambda: world.plane)
+        self.hands = Hands(world.judge_launch, places)
+        self.taking = Taking(self.wire, _NoBlobs(), world)
+        self.worker = Worker(
+            WorkerSettings(name, self._session(), executions),
+            self.hands,
+            self.taking,
+            LogShipper(_NoBlobs(), self.taking.log_place),
+            self.wire,
+            world,
+            self._session,
+        )
+        self.hands.observed = self.worker.observed
+        self.wire.listener = self.worker
+
+    def _session(self) -> str:
+        self.sessions += 1
+        self.world.serial += 1
+        return f"{self.name}-{self.world.serial}"
+
+    def hello(self) -> str:
+        return f"{self.worker.hello()}".replace("\n", " ")
+
+    def kill(self) -> None:
+        """Its processes die with it; what it said is still on its way."""
+        self.wire.listener = None
+        if self.wire.stream is not None and self.wire.stream.is_heard:
+            self.wire.forsaken.append(self.wire.stream)
+        self.wire.stream = None
+        self.hands.observed = lambda observations: None
+        self.hands.running.clear()
+        self.hands.launch = lambda order: None  # type: ignore[method-assign]  # it is dead
+        self.closing = asyncio.ensure_future(self.taking.close())
+        if self.drained is not None:
+            self.drained.cancel()
+
+
+@dataclass
+class World:
+    """Everything there is. As the `Clock` of the workers it also tells the time."""
+
+    fresh: Virtual
+    loop: Loop = field(default_factory=Loop)
+    plane: PlaneProcess | None = None
+    workers: dict[str, WorkerProcess] = field(default_factory=dict)
+    executions: dict[str, Execution] = field(default_factory=dict)
+    by_key: dict[ExecutionKey, Execution] = field(default_factory=dict)
+    zombies: list[Stream] = field(default_factory=list)  # streams of workers that are gone
+    told: Told = field(default_factory=Told)
+    planes: list[PlaneProcess] = field(default_factory=list)  # the dead ones too
+    problems: list[str] = field(default_factory=list)
+    serial: int = 0
+
+    def __post_init__(self) -> None:
+        self.link = self.fresh(self.now)
+        self.loop.set_exception_handler(self._unhandled)
+        structlog.configure(
+            processors=[self._logged],
+            wrapper_class=structlog.make_filtering_bound_logger(40),
+            cache_logger_on_first_use=False,
+        )
+
+    # --- time ---
+
+    def now(self) -> int:
+        return T0 + int(self.loop.time() * 1_000_000)
+
+    def monotonic(self) -> float:
+        return self.loop.time()
+
+    def pass_time(self, seconds: float) -> None:
+        self.loop.run_until_complete(asyncio.sleep(seconds))
+        self.loop.do(_nothing)
+
+    def do(self, act: Callable[[], T]) -> T:
+        """Does something inside the loop, and lets what follows at once happen."""
+        return self.loop.do(act)
+
+    # --- what must not happen anywhere ---
+
+    def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        problem = context.get("exception")
+        if isinstance(problem, Refusal):
+            return  # a stream that was refused: nobody but the worker need know
+        self.problems.append(f"{context['message']}: {problem!r}")
+
+    def _logged(self, logger: Any, method: str, entry: Any) -> Any:
+        self.problems.append(f"{method}: {dict(entry)!r}")
+        raise structlog.DropEvent
+
+    def judge_launch(self, order: AttemptOrder) -> None:
+        """What is launched is committed, and so is everything before it; its inputs are what they must be."""
+        key, path = ExecutionKey(order.key.execution_key), order.key.path
+        execution = self.by_key[key]
+        model = self.model(execution)
+        paths = [path, *model.before.get(path, ())]
+        rows = {row.path: row for row in look(self.link, lambda tx: tx.executions.nodes_by_path(key, paths))}
+        problems = []
+        if path not in rows or rows[path].attempt < order.key.attempt:
+            problems.append(f"attempt {order.key} is launched and not committed")
+        for before in model.before.get(path, ()):
+            if before not in rows or rows[before].phase != pb.NODE_PHASE_SUCCEEDED:
+                problems.append(f"{path} is launched before {before} has succeeded")
+        if total(order.inputs) != model.inputs[path]:
+            problems.append(f"{path} is given {total(order.inputs)} and not {model.inputs[path]}")
+        self.problems += problems
+
+    def model(self, execution: Execution) -> Model:
+        """What must come of an execution, seen from how those ended of which chance decides."""
+        model = Model(execution.fates, self._ended(execution))
+        model.given = model.workflow(execution.graph, GIVEN)
+        return model
+
+    def _ended(self, execution: Execution) -> Callable[[str], int | None]:
+        if execution.graph.certain or execution.key is None:
+            return lambda path: None
+        key = execution.key
+        nodes = look(self.link, lambda tx: tx.executions.nodes(key, "", 10_000))
+        phases = {node.path: node.phase for node in nodes if node.phase in TERMINAL_NODE_PHASES}
+        return phases.get
+
+    # --- processes ---
+
+    def start_plane(self) -> None:
+        self.plane = self.do(lambda: PlaneProcess(self))
+        self.planes.append(self.plane)
+        for execution in self.executions.values():
+            if execution.key is not None:
+                self.do(lambda key=execution.key: self.plane.expect_end(key))  # type: ignore[misc, union-attr]
+
+    def lose_plane(self) -> None:
+        """After its death, however it came about."""
+        self.plane = None
+        self.loop.do(_nothing)
+        for worker in self.workers.values():
+            self.do(worker.wire.break_off)
+            worker.wire.forsaken.clear()
+        self.zombies.clear()
+
+    def start_worker(self, name: str, places: int, executions: int) -> None:
+        """A new process; one of the same name may still be there."""
+        self.serial += 1
+        process = self.do(lambda: WorkerProcess(self, name, places, executions))
+        self.workers[f"{name}#{self.serial}"] = process
+
+    def worker(self, name: str) -> WorkerProcess:
+        """The only one of that name."""
+        (found,) = [worker for worker in self.workers.values() if worker.name == name]
+        return found
+
+    def kill_worker(self, name: str) -> None:
+        worker = self.workers.pop(name)
+        self.do(worker.kill)
+        self.zombies += worker.wire.forsaken
+
+    def drain(self, name: str) -> None:
+        """A worker gives back what it holds, and leaves."""
+        worker = self.workers[name]
+        if worker.drained is None:
+
+            def begin() -> None:
+                worker.drained = asyncio.ensure_future(worker.worker.drain(3.0))
+
+            self.do(begin)
+
+    def heal(self) -> None:
+        """Everybody is there, everything arrives; who is draining is gone."""
+        if self.plane is None:
+            self.start_plane()
+        assert self.plane is not None
+        self.plane.database.fuse = None
+        self.settle_old_streams()
+        for name, worker in list(self.workers.items()):
+            self.do(worker.wire.answers.set)
+            later = list(self.workers).index(name) + 1
+            # Two of the same name end each other's sessions, for as long as both live.
+            is_old = any(other.name == worker.name for other in list(self.workers.values())[later:])
+            if is_old or worker.drained is not None:
+                self.kill_worker(name)
+        self.settle_old_streams()
+        if not self.workers:
+            self.start_worker("anna", 2, 3)
+
+    def ended(self, execution: Execution) -> bool:
+        record = self.record(execution)
+        return record is None or record.phase in TERMINAL_EXECUTION_PHASES
+
+    def described(self) -> str:
+        """Where everything stands, for whoever reads of a failure."""
+        lines = []
+        for execution in self.executions.values():
+            record = self.record(execution)
+            if record is None or execution.key is None:
+                continue
+            key = execution.key
+            head = look(self.link, lambda tx, key=key: tx.executions.heads([key])[key])  # type: ignore[misc]
+            nodes = look(self.link, lambda tx, key=key: tx.executions.nodes(key, "", 100))  # type: ignore[misc]
+            lines.append(f"{head}")
+            lines += [f"  {node.path}: phase {node.phase}, attempt {node.attempt}" for node in nodes]
+        for name, worker in self.workers.items():
+            lines.append(f"{name}: runs {sorted(worker.hands.running)}, {worker.wire}, {worker.hello()}")
+        return "\n".join(lines)
+
+    # --- executions ---
+
+    def create(self, graph: Graph, seed: int) -> None:
+        """A caller creates an execution; it learns of that if the control plane lives long enough."""
+        plane = self.plane
+        assert plane is not None, "somebody listens"
+        closure = Translation().closure(graph).SerializeToString(deterministic=True)
+        name = f"e{len(self.executions) + 1}"
+        execution = Execution(name, graph, Fates(seed), closure, ExecutionOptions())
+        self.executions[name] = execution
+        self.do(lambda: plane.spawn(self._create(plane, execution)))
+
+    async def _create(self, plane: PlaneProcess, execution: Execution) -> None:
+        def intention(tx: Transaction) -> tuple[ExecutionKey, Callable[[], None] | None]:
+            tx.entities.insert([], {execution.digest: execution.closure})
+            new = new_execution(
+                execution.name,
+                uid=f"uid-of-{execution.name}",
+                closure_digest=execution.digest,
+                options=execution.options.SerializeToString(),
+                create_time=tx.now,
+            )
+            inputs = [ValueRow("", 1, "x", 0, 1, encoded(GIVEN))]
+            key = tx.executions.insert(new, inputs)
+            execution.key = key
+            self.by_key[key] = execution
+            return key, plane.dispatcher.place(tx)
+
+        key, deliver = await plane.database.transact(intention)
+        (deliver or plane.wakeups.notify_work)()
+        plane.expect_end(key)
+
+    def abort(self, execution: Execution) -> None:
+        plane = self.plane
+        assert plane is not None, "somebody listens"
+        assert execution.key is not None, "it is there"
+        key = execution.key
+
+        async def act() -> None:
+            execution.asked_to_abort = True
+            await plane.database.transact(lambda tx: record_abort(tx, key, "enough", "ada"))
+            plane.wakeups.notify_ended(key)
+            plane.wakeups.notify_work()
+            plane.wakeups.notify_inbox()
+
+        self.do(lambda: plane.spawn(act()))
+
+    def record(self, execution: Execution) -> ExecutionRecord | None:
+        name = ExecutionName("shop", "development", execution.name)
+        return look(self.link, lambda tx: tx.executions.get(name))
+
+    # --- messages ---
+
+    def connect(self, worker: WorkerProcess) -> None:
+        if self.plane is not None and worker.wire.stream is None:
+            self.plane.streams.append(worker.wire.connect(self.told))
+
+    def flow(self, rounds: int = 1_000) -> None:
+        """Messages arrive until there are none, or for so many rounds."""
+        self.loop.do(_nothing)
+        connected: set[WorkerProcess] = set()
+        for _ in range(rounds):
+            if not self.do(lambda: self._carry(connected)):
+                return
+
+    def _carry(self, connected: set[WorkerProcess]) -> bool:
+        """One message each way; who has no stream opens one, but not again and again in no time."""
+        moved = False
+        for worker in list(self.workers.values()):
+            wire = worker.wire
+            wire.notice()
+            if wire.stream is None and worker.drained is None and worker not in connected:
+                connected.add(worker)
+                self.connect(worker)
+            stream = wire.stream
+            if stream is None:
+                continue
+            if stream.up and stream.is_heard:
+                stream.arrive()
+                moved = True
+            if stream.down:
+                wire.hear()
+                moved = True
+            wire.notice()
+        return moved
+
+    def settle_old_streams(self) -> None:
+        """What was said on streams that are over arrives, or not, and their ends are noticed."""
+        for stream in (*self.zombies, *(old for w in self.workers.values() for old in w.wire.forsaken)):
+            self.do(stream.end)
+        self.zombies.clear()
+        for worker in self.workers.values():
+            worker.wire.forsaken.clear()
+
+    # --- attempts ---
+
+    def outcome(self, order: AttemptOrder) -> Observation:
+        """How an attempt ends, by its fate and by what is committed of it."""
+        key = ExecutionKey(order.key.execution_key)
+        execution = self.by_key[key]
+        node = look(self.link, lambda tx: tx.executions.node(key, order.key.path))
+        assert node is not None, "it was launched"
+        model = Model(execution.fates)
+        model.workflow(execution.graph, GIVEN)
+        fate, now = model.fate(order.key.path), self.now()
+        if fate in (FATAL, STUBBORN) or (fate == FLAKY and node.user_failures < 2):
+            failure = Failure(kind=FAILURE_KIND_USER, code="ValueError", recoverable=fate != FATAL)
+            return Failed(order.key, now, now, failure)
+        if fate == CLUMSY and node.infrastructure_failures < 2:
+            failure = Failure(kind=FAILURE_KIND_SYSTEM, code="ProcessLost", recoverable=True)
+            return Failed(order.key, now, now, failure, infrastructure=True)
+        return Succeeded(order.key, now, now, {"o0": encoded(total(order.inputs) + 1)})
+
+    def end_attempts(self, worker: WorkerProcess, keys: Sequence[AttemptKey]) -> None:
+        hands = worker.hands
+        observations = [
+            Cancelled(key, None, self.now()) if key in hands.cancelled else self.outcome(hands.running[key])
+            for key in keys
+        ]
+        self.do(lambda: hands.say(observations))
+
+    def close(self) -> None:
+        for task in asyncio.all_tasks(self.loop):
+            task.cancel()
+        self.loop.run_until_complete(_gone(self.loop))
+        self.loop.close()
+        structlog.reset_defaults()
+
+
+async def _gone(loop: Loop) -> None:
+    others = asyncio.all_tasks(loop) - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
