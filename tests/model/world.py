@@ -220,8 +220,21 @@ class WorkerProcess:
         self.world.serial += 1
         return f"{self.name}-{self.world.serial}"
 
-    def hello(self) -> str:
-        return f"{self.worker.hello()}".replace("\n", " ")
+    def described(self) -> str:
+        """What it is about to do; its insides, since that is what a failure is about."""
+        inner = self.worker
+        lines = [
+            f"{self.name}: runs {sorted(self.hands.running)}; {self.wire}; in flight: {inner._in_flight}"
+        ]
+        for walking in inner._walkings.values():
+            walk = walking.walk
+            lines.append(
+                f"  {walking.execution}: token {walking.token}, report {walking.number}, live {walking.live},"
+                f" fetching {walking.fetching}, ready {walk.ready}, outstanding {walk.outstanding},"
+                f" news {walk.has_news}, timer {walk.next_timer}, queued {walking.queued},"
+                f" sent {walking.sent is not None}, waiting for {list(walk._tree.wants.waiting)}"
+            )
+        return "\n".join([*lines, *map(str, self.taking._tasks)])
 
     def kill(self) -> None:
         """Its processes die with it; what it said is still on its way."""
@@ -399,8 +412,7 @@ class World:
             nodes = look(self.link, lambda tx, key=key: tx.executions.nodes(key, "", 100))  # type: ignore[misc]
             lines.append(f"{head}")
             lines += [f"  {node.path}: phase {node.phase}, attempt {node.attempt}" for node in nodes]
-        for name, worker in self.workers.items():
-            lines.append(f"{name}: runs {sorted(worker.hands.running)}, {worker.wire}, {worker.hello()}")
+        lines += [worker.described() for worker in self.workers.values()]
         return "\n".join(lines)
 
     # --- executions ---

@@ -61,7 +61,8 @@ class Walking:
     one whose parking was refused and that goes out once more. `inbox_position` is how far the walk has
     acted on its inbox, `inbox_reported` how far it has said so, and `unparkable_at` where it stood when
     parking was refused. `begun` is a wave that was committed before this worker had the execution. `doomed`
-    says why the execution must end once `sent` is answered.
+    says why the execution must end once `sent` is answered. `asking` attempts wait for the cache, `answered`
+    of them for the next wave only; their places are taken.
     """
 
     key: int
@@ -80,6 +81,8 @@ class Walking:
     doomed: str = ""
     live: set[AttemptKey] = field(default_factory=set)
     fetching: int = 0
+    asking: int = 0
+    answered: int = 0
     queued: bool = False
     timer: int | None = None
 
@@ -132,6 +135,7 @@ class Walking:
     def cache_answered(self, answers: Iterable[CacheAnswer], now: int) -> None:
         """Puts what the cache knows into the walk."""
         for answer in answers:
+            self.answered += 1
             self.walk.cache_answered(
                 waves.CacheAnswer(
                     path=answer.path,
@@ -164,6 +168,16 @@ class Walking:
         self.walk.values_arrived(fetches, values, now, runs)
 
     # --- out --------------------------------------------------------------------------------------
+
+    def asked(self, wave: Wave) -> int:
+        """Counts who waits for the cache after a wave; returns by how many they have become more.
+
+        Those that were answered are in the wave, as starts, unless they ended or asked again.
+        """
+        more = len(wave.cache_lookups) - self.answered
+        self.asking += more
+        self.answered = 0
+        return more
 
     def report(self, wave: Wave) -> ExecutionReport:
         """The report of a wave; keeps both until it is answered."""

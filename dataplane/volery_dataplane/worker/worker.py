@@ -117,6 +117,7 @@ class Worker:
         self._changed: dict[int, Walking] = {}
         self._ready: deque[Walking] = deque()
         self._outstanding: set[AttemptKey] = set()
+        self._asking = 0  # attempts that wait for the cache, and will need a place
         self._in_flight: ReportBatch | None = None
         self._batch_number = 0
         self._turn_due = False
@@ -315,6 +316,8 @@ class Worker:
         self._changed.pop(key, None)
         if walking is None:
             return
+        self._asking -= walking.asking
+        walking.asking = 0
         if walking.live:
             self._launcher.cancel(list(walking.live))
             self._outstanding -= walking.live
@@ -392,7 +395,7 @@ class Worker:
             if walking.walk.ready and not walking.queued:
                 walking.queued = True
                 self._ready.append(walking)
-        free = self._launcher.capacity - len(self._outstanding)
+        free = self._launcher.capacity - len(self._outstanding) - self._asking
         while free > 0 and self._ready:
             share = max(1, free // len(self._ready))
             for _ in range(len(self._ready)):
@@ -420,6 +423,7 @@ class Worker:
         if walking.rest:
             return walking.say_rest()
         wave = walking.walk.take(now)
+        self._asking += walking.asked(wave)
         if wave.cancels:
             self._launcher.cancel(walking.cancelled_keys(wave))
         if wave.fetches or wave.blobs:

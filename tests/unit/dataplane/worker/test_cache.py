@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from support.closures import INTEGER, Flow, encoded, given, integer, promise, task
+from support.closures import INTEGER, Flow, encoded, fan_out, given, integer, integers, promise, task
 from unit.dataplane.worker.stage import Stage, phases
 from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import CacheStatus
@@ -67,3 +67,23 @@ async def test_a_repeat_after_a_break_is_answered_with_the_cache_s_answers_too()
     stage.acknowledge(cache={1: [CacheAnswer(path="a", status=MISS)]})
     await stage.turn()
     assert stage.launcher.paths() == ["a"]
+
+
+async def test_what_waits_for_the_cache_has_its_place() -> None:
+    """Else its place is given away while it waits, and the launcher gets more than it has room for."""
+    stage = Stage()
+    stage.launcher.capacity = 2
+    stage.connect()
+    cached = task("cached")
+    cached.cache.version = "1"
+    stage.assign(stage.assignment(fan_out(cached), inputs={"xs": integers(1, 2, 3, 4, 5, 6)}))
+    for _ in range(4):
+        await stage.turn()
+        for batch in stage.said("report_batch"):
+            misses = [CacheAnswer(path=item.path, status=MISS) for item in batch.reports[0].cache_lookups]
+            stage.acknowledge(batch, cache={1: misses})
+    assert stage.launcher.paths() == ["m/0", "m/1"]
+    stage.launcher.succeed("m/0")
+    report = await stage.commit(cache={1: [CacheAnswer(path="m/2", status=MISS)]})
+    assert phases(report)["m/2"] == "QUEUED"
+    assert stage.launcher.paths() == ["m/1", "m/2"]
