@@ -409,7 +409,7 @@ class Worker:
                     self.defective(walking, defect)
                     continue
                 free -= used
-                if used or walking.walk.has_news:  # values to be read, for one
+                if walking.walk.has_news:  # starts, or values to be read before there can be one
                     self._changed[walking.key] = walking
                 if walking.walk.ready and used:
                     walking.queued = True

@@ -6,7 +6,9 @@ import pytest
 from support.closures import INTEGER, Flow, chain, given, integer, task
 from unit.dataplane.worker.stage import BUSY, INVALID, LEASE, Stage, phases
 from volery_dataplane.domain.walk import Walk
+from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.core.v1.task_pb2 import TaskTemplate
+from voleryidl.worker.v1.worker_service_pb2 import NodeSnapshot
 
 X = {"x": integer(1)}
 FIVE_MINUTES = 300
@@ -291,3 +293,24 @@ async def test_a_worker_that_lost_all_keeps_nothing_of_it() -> None:
     assert not worker._outstanding
     assert not worker._changed
     assert not worker._condemned
+
+
+async def test_a_value_is_read_for_a_node_whose_turn_came_when_a_place_was_free_again() -> None:
+    """It stood ready without its value, behind others; nothing else happens in its execution."""
+    stage = Stage()
+    stage.launcher.capacity = 1
+    stage.connect()
+    await stage.begin(chain(1), key=2, inputs={"x": integer(1)})
+    assert stage.launcher.paths() == ["n0"]
+    stage.plane.stored = {"n0": integer(7)}
+    before = NodeSnapshot(path="n0", phase=NodePhase.NODE_PHASE_SUCCEEDED, attempt=1)
+    due = NodeSnapshot(path="n1", phase=NodePhase.NODE_PHASE_WAITING, attempt=1, user_failures=1)
+    running = ExecutionPhase.EXECUTION_PHASE_RUNNING
+    stage.assign(stage.assignment(chain(2), key=1, phase=running, nodes=[before, due]))
+    await stage.turn()
+    assert stage.said("report_batch") == []
+    stage.launcher.succeed("n0", execution=2)
+    await stage.commit()
+    report = await stage.commit()
+    assert phases(report) == {"n1": "QUEUED"}
+    assert stage.launcher.paths() == ["n1"]
