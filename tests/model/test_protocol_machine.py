@@ -294,6 +294,7 @@ class ProtocolMachine(RuleBasedStateMachine):
         """Whatever is left happens without incident."""
         world = self.world
         world.heal()
+        self.aborts_are_heard_of()
         for _ in range(200):
             world.flow()
             for worker in self.workers:
@@ -304,6 +305,16 @@ class ProtocolMachine(RuleBasedStateMachine):
                 return
             world.pass_time(5)
         raise AssertionError(f"every execution ends:\n{world.described()}")
+
+    def aborts_are_heard_of(self) -> None:
+        """Once every message had its time, nothing more begins in what is to be aborted."""
+        aborting = [item for item in self.known if self.world.is_aborting(item)]
+        if not aborting:
+            return
+        for _ in range(10):
+            self.world.flow()
+            self.world.pass_time(5)
+        self.world.over.update(item.key for item in aborting if item.key is not None)
 
     def judge_all(self) -> None:
         world = self.world

@@ -163,6 +163,8 @@ class Hands:
     def launch(self, order: AttemptOrder) -> None:
         assert order.key not in self._launched, f"{order.key} is launched twice"
         self._launched.add(order.key)
+        busy = len(self.running) - len(self.cancelled)
+        assert busy < self.capacity, f"{order.key} is launched though {busy} run in {self.capacity} places"
         self._judge(order)
         self.running[order.key] = order
 
@@ -262,6 +264,7 @@ class World:
     by_key: dict[ExecutionKey, Execution] = field(default_factory=dict)
     zombies: list[Stream] = field(default_factory=list)  # streams of workers that are gone
     told: Told = field(default_factory=Told)
+    over: set[ExecutionKey] = field(default_factory=set)  # in which nothing may begin
     planes: list[PlaneProcess] = field(default_factory=list)  # the dead ones too
     problems: list[str] = field(default_factory=list)
     serial: int = 0
@@ -307,6 +310,8 @@ class World:
         """What is launched is committed, and so is everything before it; its inputs are what they must be."""
         key, path = ExecutionKey(order.key.execution_key), order.key.path
         execution = self.by_key[key]
+        if key in self.over:
+            self.problems.append(f"{path} of {execution.name} is launched though it was aborted")
         model = self.model(execution)
         paths = [path, *model.before.get(path, ())]
         rows = {row.path: row for row in look(self.link, lambda tx: tx.executions.nodes_by_path(key, paths))}
@@ -395,6 +400,10 @@ class World:
         self.settle_old_streams()
         if not self.workers:
             self.start_worker("anna", 2, 3)
+
+    def is_aborting(self, execution: Execution) -> bool:
+        record = self.record(execution)
+        return record is not None and record.phase == pb.EXECUTION_PHASE_ABORTING
 
     def ended(self, execution: Execution) -> bool:
         record = self.record(execution)
