@@ -35,7 +35,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 )
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
-from volery_dataplane.worker.ports import BundleRefused, Unreachable
+from volery_dataplane.worker.ports import BundleRefused, Unanswered, Unreachable
 
 log = structlog.get_logger(__name__)
 
@@ -218,7 +218,12 @@ def _translated() -> Iterator[None]:
         found = _details(error)
         if error.code() in _ABSENT or found.reason == "TOO_LARGE":
             raise LookupError(error.details()) from error
-        raise Unreachable(f"{error.code().name}: {error.details()}", found.after) from error
+        told = f"{error.code().name}: {error.details()}"
+        # A message above the limit has the status of a server that sheds load, but none of our reasons.
+        too_long = error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED and not found.reason
+        if too_long or error.code() in _BROKEN:
+            raise Unanswered(told) from error
+        raise Unreachable(told, found.after) from error
 
 
 _ABSENT = frozenset(
@@ -231,3 +236,14 @@ _ABSENT = frozenset(
     }
 )
 """Asking again does not help, nor where it is too large: it is not there, or the fence has moved on."""
+
+_BROKEN = frozenset(
+    {
+        grpc.StatusCode.INTERNAL,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.UNIMPLEMENTED,
+        grpc.StatusCode.DATA_LOSS,
+        grpc.StatusCode.OUT_OF_RANGE,
+    }
+)
+"""The other side is there and cannot answer."""

@@ -168,11 +168,15 @@ class BundleRefused(Exception):
     """A code bundle must not be used: it is damaged, not safe to unpack, or too large."""
 
 
+class Unanswered(Exception):
+    """The other side is there, and cannot answer; asking again seldom helps."""
+
+
 class ControlPlane(Protocol):
     """What a worker says and reads.
 
-    Reads raise Unreachable when asking again may help, and LookupError when what is asked for does not
-    exist or is not the worker's to read.
+    Reads raise Unreachable when asking again may help, Unanswered when it seldom does, and LookupError when
+    what is asked for does not exist or is not the worker's to read.
     """
 
     def send(self, message: WorkRequest) -> None:

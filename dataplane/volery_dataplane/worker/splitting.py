@@ -12,18 +12,17 @@ from collections.abc import Iterator
 
 from voleryidl.worker.v1.worker_service_pb2 import ExecutionReport
 
+from volery_dataplane.worker.cutting import PIECE_BYTES, TooLong, cut
+
 
 def split(report: ExecutionReport, limit: int) -> list[ExecutionReport]:
-    """Parts of about `limit` bytes at most, numbered from the report's own number."""
-    parts = [ExecutionReport()]
-    size = 0
-    for piece in _pieces(report):
-        weight = piece.ByteSize()
-        if size and size + weight > limit:
-            parts.append(ExecutionReport())
-            size = 0
-        parts[-1].MergeFrom(piece)
-        size += weight
+    """Parts of about `limit` bytes at most, numbered from the report's own number; raises `TooLong`."""
+    parts = []
+    for group in cut(_pieces(report), _weight, limit):
+        parts.append(ExecutionReport())
+        for piece in group:
+            parts[-1].MergeFrom(piece)
+    parts = parts or [ExecutionReport()]
     last = parts[-1]
     last.inbox_position = report.inbox_position
     last.node_counts.extend(report.node_counts)
@@ -35,6 +34,18 @@ def split(report: ExecutionReport, limit: int) -> list[ExecutionReport]:
         part.execution_key, part.fencing_token = report.execution_key, report.fencing_token
         part.number = report.number + offset
     return parts
+
+
+def _weight(piece: ExecutionReport) -> int:
+    weight = piece.ByteSize()
+    if weight > PIECE_BYTES:
+        names = {output.path: output.name for output in piece.outputs}
+        path, name = next(iter(names.items()), ("", ""))
+        what = f"output {name} of {path or 'the execution'}" if names else "an event"
+        raise TooLong(
+            f"{what} has {weight} bytes and cannot be cut; at most {PIECE_BYTES} fit into a message"
+        )
+    return weight
 
 
 def _pieces(report: ExecutionReport) -> Iterator[ExecutionReport]:

@@ -30,7 +30,7 @@ from volery_dataplane.domain.plan import Plan, Unwalkable
 from volery_dataplane.domain.standing import Settled
 from volery_dataplane.domain.walk import NodeStanding, Walk, WalkStart
 from volery_dataplane.domain.waves import BlobFetch, Fetch, Wave
-from volery_dataplane.worker.ports import Blobs, Clock, ControlPlane, LogPiece, Unreachable
+from volery_dataplane.worker.ports import Blobs, Clock, ControlPlane, LogPiece, Unanswered, Unreachable
 from volery_dataplane.worker.walking import Surroundings, Walking, micros
 
 log = structlog.get_logger(__name__)
@@ -246,15 +246,23 @@ async def patiently(read: Callable[[], Coroutine[None, None, T]], what: str) -> 
 
     Raises:
         LookupError: what is read does not exist, or is not ours to read.
+        Unanswered: the other side is there and did not answer, however often it was asked.
     """
     delays = iter(RETRY_DELAYS)
     delay = RETRY_DELAYS[0]
+    patience = len(RETRY_DELAYS)
     while True:
         try:
             return await read()
         except Unreachable as problem:
             log.info("a read is tried again", what=what, why=str(problem))
             after = problem.after
+        except Unanswered as problem:
+            log.warning("a read was not answered", what=what, why=str(problem))
+            after = 0.0
+            patience -= 1
+            if not patience:
+                raise
         delay = next(delays, delay)
         # Workers that were turned away together must not come back together.
         await asyncio.sleep(max(delay, after * random.uniform(1.0, 1.5)))  # noqa: S311  # spreads load

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from voleryidl.core.v1.failure_pb2 import Failure, FailureKind
-from voleryidl.core.v1.literals_pb2 import Literal
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase
 from voleryidl.event.v1.event_pb2 import Event, ExecutionEvent
 from voleryidl.worker.v1.worker_service_pb2 import (
@@ -22,9 +21,11 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     NodeOutput,
 )
 
-from volery_dataplane.domain import encoding, waves
+from volery_dataplane.domain import waves
 from volery_dataplane.domain.walk import Walk
 from volery_dataplane.domain.waves import Fetch, StartOrder, Wave
+from volery_dataplane.worker import cutting
+from volery_dataplane.worker.cutting import CHUNK_BYTES
 from volery_dataplane.worker.ports import (
     AttemptKey,
     AttemptOrder,
@@ -35,11 +36,6 @@ from volery_dataplane.worker.ports import (
     Succeeded,
 )
 from volery_dataplane.worker.splitting import split
-
-WHOLE_BYTES = 64 * 1024
-"""A collection of more bytes than this is reported in chunks."""
-
-CHUNK_ELEMENTS = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,10 +187,10 @@ class Walking:
         )
         outputs = report.outputs
         for path, name, value in wave.outputs:
-            if len(value) <= WHOLE_BYTES:
+            if len(value) <= CHUNK_BYTES:
                 outputs.add(path=path, name=name).value.ParseFromString(value)
             else:
-                outputs.extend(_in_chunks(path, name, value))
+                outputs.extend(cutting.outputs(path, name, value))
         for path, counts in wave.node_counts:
             report.node_counts.append(NodeCounts(path=path, counts=counts))
         for lookup in wave.cache_lookups:
@@ -252,25 +248,6 @@ class Walking:
     def cancelled_keys(self, wave: Wave) -> list[AttemptKey]:
         """The launcher's names of the attempts that a wave cancels."""
         return [AttemptKey(self.key, path, attempt, self.token) for path, attempt in wave.cancels]
-
-
-def _in_chunks(path: str, name: str, value: bytes) -> list[NodeOutput]:
-    """A long collection as rows of some elements each, so that nobody reads or writes all of it at once."""
-    try:
-        elements = encoding.elements(value)
-    except encoding.NotAList:
-        return [NodeOutput(path=path, name=name, value=Literal.FromString(value))]
-    starts = range(0, len(elements), CHUNK_ELEMENTS)
-    return [
-        NodeOutput(
-            path=path,
-            name=name,
-            value=Literal.FromString(encoding.collection(elements[start : start + CHUNK_ELEMENTS])),
-            chunk=number,
-            chunk_count=len(starts),
-        )
-        for number, start in enumerate(starts)
-    ]
 
 
 def condemnation(key: int, token: int, number: int, message: str, now: int) -> ExecutionReport:

@@ -372,17 +372,15 @@ class Worker:
                 continue
             try:
                 report = self._report(walking, now)
+                if report is not None and report.ByteSize() > PART_BYTES:
+                    report = walking.split(PART_BYTES)
             except Exception as defect:
                 walking.sent = None  # nothing of it has left
                 self.defective(walking, defect)
                 continue
             if report is not None:
-                length = report.ByteSize()
-                if length > PART_BYTES:
-                    report = walking.split(PART_BYTES)
-                    length = report.ByteSize()
                 reports.append(report)
-                size += length
+                size += report.ByteSize()
         reports += self._condemned
         self._condemned.clear()
         if reports:

@@ -13,7 +13,10 @@ from support.hand_worker import HandWorker, execution_event, node_event
 from support.packages import DOMAIN, PROJECT, chain, identifier, package
 from support.wire import Wire, execution_id, integer_inputs, refused
 from volery_controlplane.assembly import ControlPlane
-from volery_dataplane.wire.control_plane import KEPT_LOGS, GrpcControlPlane
+from volery_controlplane.store.database import SqlDatabase
+from volery_dataplane.wire.control_plane import KEPT_LOGS, MESSAGE_LIMIT, GrpcControlPlane
+from volery_dataplane.worker.ports import Unanswered
+from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.identifier_pb2 import EntityKind
 from voleryidl.core.v1.literals_pb2 import Literal
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
@@ -174,6 +177,21 @@ async def test_a_session_that_was_ended_is_refused_and_the_worker_hears_of_it(wi
         heard = await listener.until("welcome")
     assert heard[:4] == ["disconnected", "hello session-1", "refused", "disconnected"]
     assert heard[4:] == ["hello session-2", "welcome"]
+
+
+async def test_a_closure_too_long_for_a_message_is_not_taken_for_a_line_that_is_down(
+    plane: ControlPlane, wire: Wire
+) -> None:
+    closure = WorkflowClosure()
+    closure.primary.name = "x" * (MESSAGE_LIMIT + 1)
+    database = SqlDatabase.open(plane.settings.database)
+    await database.transact(lambda tx: tx.entities.insert([], {"long": closure.SerializeToString()}))
+    await asyncio.to_thread(database.close)
+    async with line(Listener(), wire.address) as control_plane:
+        with pytest.raises(Unanswered, match="larger than max"):
+            await control_plane.closure("long")
+        with pytest.raises(LookupError):
+            await control_plane.closure("none")
 
 
 async def test_an_execution_whose_creator_has_gone_is_given_to_a_worker_all_the_same(

@@ -4,6 +4,7 @@ import pytest
 from support.closures import INTEGER, Flow, chain, given, integer, promise, task
 from unit.dataplane.worker.stage import Stage, phases
 from volery_dataplane.domain.walk import Walk
+from volery_dataplane.worker.ports import Unanswered
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import AbortEvent
 from voleryidl.worker.v1.worker_service_pb2 import InboxEntry, NodeSnapshot
@@ -223,3 +224,13 @@ async def test_a_retry_written_down_by_a_clock_that_was_set_back_does_not_wait_f
     stage.assign(resting)
     await settled(stage)
     assert [key.attempt for key in stage.launcher.launched] == [2]
+async def test_what_is_never_answered_ends_the_execution_instead_of_being_asked_for_ever() -> None:
+    stage = Stage()
+    stage.connect(lease=1_000)
+    stage.plane.defect = Unanswered("RESOURCE_EXHAUSTED: a message of 5 MB")
+    stage.assign(stage.assignment(chain(1), inputs=X))
+    await stage.later(60)
+    assert len(stage.plane.reads) > 1
+    report = stage.report()
+    assert phases(report) == {"": "FAILED"}
+    assert "a message of 5 MB" in report.events[0].execution.failure.message
