@@ -60,15 +60,8 @@ def a_takeover_forgets_how_often_tasks_have_failed(patch: pytest.MonkeyPatch) ->
     )
 
 
-def a_takeover_does_not_skip_what_depends_on_failures(patch: pytest.MonkeyPatch) -> None:
-    restore = restoring.restore
-
-    def restored(tree_: Tree, start: Any) -> None:
-        skip, tree_.skip_after = tree_.skip_after, lambda *_: None  # type: ignore[method-assign]  # planted
-        restore(tree_, start)
-        tree_.skip_after = skip  # type: ignore[method-assign]  # planted
-
-    patch.setattr(restoring, "restore", restored)
+def a_takeover_forgets_what_was_under_way(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Walk, "in_flight", property(lambda self: []))
 
 
 def a_map_begins_more_items_than_it_may(patch: pytest.MonkeyPatch) -> None:
@@ -94,7 +87,7 @@ WALK: Sequence[Plant] = (
     what_is_skipped_is_told_as_failed,
     a_late_end_is_taken_for_the_next_attempts,
     a_takeover_forgets_how_often_tasks_have_failed,
-    a_takeover_does_not_skip_what_depends_on_failures,
+    a_takeover_forgets_what_was_under_way,
     a_map_begins_more_items_than_it_may,
     the_timers_of_resting_nodes_are_lost,
     what_was_answered_by_the_cache_runs_all_the_same,

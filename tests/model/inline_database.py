@@ -73,6 +73,18 @@ def look(link: Link, query: Callable[[Transaction], T]) -> T:
         link.roll_back()
 
 
+def change(link: Link, intention: Callable[[Transaction], T]) -> T:
+    """Commits something."""
+    link.begin(write=True)
+    try:
+        result = intention(SqlTransaction(link))
+    except BaseException:
+        link.roll_back()
+        raise
+    link.commit()
+    return result
+
+
 class InlineDatabase:
     """One control plane's access to the database, for as long as that control plane lives."""
 
@@ -94,7 +106,7 @@ class InlineDatabase:
             self._die()
             await self._never()
         try:
-            result = self._commit(intention)
+            result = change(self._link, intention)
         finally:
             if last:
                 self._die()
@@ -126,17 +138,6 @@ class InlineDatabase:
     def _die(self) -> None:
         self.is_dead = True
         self._died()
-
-    def _commit(self, intention: Callable[[Transaction], T]) -> T:
-        link = self._link
-        link.begin(write=True)
-        try:
-            result = intention(SqlTransaction(link))
-        except BaseException:
-            link.roll_back()
-            raise
-        link.commit()
-        return result
 
     async def _never(self) -> None:
         """Ends with the loop: whoever waits here is dead."""

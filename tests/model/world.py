@@ -15,20 +15,28 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from integration.store.rows import new_execution
 from model.graphs import CLUMSY, FATAL, FLAKY, STUBBORN, Fates, Graph, Model, Translation
-from model.inline_database import InlineDatabase, Virtual, look
+from model.inline_database import InlineDatabase, Virtual, change, look
 from model.network import Stream, Told, Wire
-from support.closures import encoded
+from support.closures import encoded, integer
 from support.virtual_time import VirtualLoop
 from support.walks import T0, total
 from volery_controlplane.domain.errors import Refusal
-from volery_controlplane.domain.records import ExecutionKey, ExecutionName, ExecutionRecord, ValueRow
+from volery_controlplane.domain.records import (
+    EntityName,
+    EntityRecord,
+    ExecutionKey,
+    ExecutionName,
+    ExecutionRecord,
+    Micros,
+    ProjectRecord,
+)
 from volery_controlplane.grpc.workers import WorkerServicer
 from volery_controlplane.loops.leases import expire_leases, wake_parked
-from volery_controlplane.services.aborts import record_abort
 from volery_controlplane.services.dispatch import Dispatcher
-from volery_controlplane.services.ports import Transaction
+from volery_controlplane.services.executions import ExecutionIntention, Executions
+from volery_controlplane.services.listening import Listening
+from volery_controlplane.services.projects import Tenancy
 from volery_controlplane.services.wakeups import LocalWakeups
 from volery_controlplane.services.work import WorkerSession, WorkService, WorkSettings
 from volery_dataplane.worker.logs import LogShipper
@@ -45,12 +53,15 @@ from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.worker import Worker, WorkerSettings
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES, TERMINAL_NODE_PHASES
 from voleryidl.core.v1 import phase_pb2 as pb
+from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER, Failure
-from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
+from voleryidl.core.v1.identifier_pb2 import ENTITY_KIND_WORKFLOW, Identifier
+from voleryidl.core.v1.literals_pb2 import LiteralMap
 
 T = TypeVar("T")
 
 LEASE = timedelta(seconds=15)
+PROJECT, DOMAIN = "demo", "development"
 GIVEN = 5  # what each execution is given
 
 
@@ -81,10 +92,13 @@ class Execution:
     graph: Graph
     fates: Fates
     closure: bytes
-    options: ExecutionOptions
-    key: ExecutionKey | None = None  # None until its creator has heard of its commit
+    key: ExecutionKey | None = None  # None until its creation is known to be committed
     asked_to_abort: bool = False
     is_certain: bool = True
+
+    @property
+    def id(self) -> ExecutionName:
+        return ExecutionName(PROJECT, DOMAIN, self.name)
 
     @property
     def digest(self) -> str:
@@ -102,6 +116,15 @@ class PlaneProcess:
         self.work = WorkService(self.database, self.wakeups, settings)
         self.dispatcher = Dispatcher(self.work, self.wakeups)
         self.servicer = WorkerServicer(self.work, self.dispatcher)
+        self.executions = Executions(
+            self.database,
+            self.wakeups,
+            Tenancy((DOMAIN,)),
+            world,
+            timedelta(minutes=1),
+            self.dispatcher,
+            Listening(asyncio.Event()),
+        )
         self.streams: list[Stream] = []
         self.sessions: dict[str, WorkerSession] = {}
         self._tasks = [
@@ -163,8 +186,11 @@ class Hands:
     def launch(self, order: AttemptOrder) -> None:
         assert order.key not in self._launched, f"{order.key} is launched twice"
         self._launched.add(order.key)
-        busy = len(self.running) - len(self.cancelled)
-        assert busy < self.capacity, f"{order.key} is launched though {busy} run in {self.capacity} places"
+        busy = sum(not _is_first(key) for key in self.running.keys() - self.cancelled)
+        if not _is_first(order.key):
+            assert busy < self.capacity, (
+                f"{order.key} is launched though {busy} run in {self.capacity} places"
+            )
         self._judge(order)
         self.running[order.key] = order
 
@@ -184,6 +210,11 @@ class Hands:
                 self.cancelled.discard(observation.key)
                 self.ended.append(observation)
         self.observed(observations)
+
+
+def _is_first(key: AttemptKey) -> bool:
+    """Whether it may have been committed with its execution, when nobody knew what else would run."""
+    return key.attempt == 1 and key.fencing_token == 1 and "/" not in key.path
 
 
 class _NoBlobs:
@@ -261,7 +292,6 @@ class World:
     plane: PlaneProcess | None = None
     workers: dict[str, WorkerProcess] = field(default_factory=dict)
     executions: dict[str, Execution] = field(default_factory=dict)
-    by_key: dict[ExecutionKey, Execution] = field(default_factory=dict)
     zombies: list[Stream] = field(default_factory=list)  # streams of workers that are gone
     told: Told = field(default_factory=Told)
     over: set[ExecutionKey] = field(default_factory=set)  # in which nothing may begin
@@ -271,6 +301,8 @@ class World:
 
     def __post_init__(self) -> None:
         self.link = self.fresh(self.now)
+        project = ProjectRecord(PROJECT, "", "", {}, False, Micros(self.now()))
+        change(self.link, lambda tx: tx.projects.insert(project))
         self.loop.set_exception_handler(self._unhandled)
         structlog.configure(
             processors=[self._logged],
@@ -294,6 +326,15 @@ class World:
         """Does something inside the loop, and lets what follows at once happen."""
         return self.loop.do(act)
 
+    # --- ids, as a port ---
+
+    def uid(self) -> str:
+        self.serial += 1
+        return f"{self.serial:032}"
+
+    def execution_name(self) -> str:
+        return f"x{self.serial:019}"
+
     # --- what must not happen anywhere ---
 
     def _unhandled(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -309,7 +350,7 @@ class World:
     def judge_launch(self, order: AttemptOrder) -> None:
         """What is launched is committed, and so is everything before it; its inputs are what they must be."""
         key, path = ExecutionKey(order.key.execution_key), order.key.path
-        execution = self.by_key[key]
+        execution = self.execution(key)
         if key in self.over:
             self.problems.append(f"{path} of {execution.name} is launched though it was aborted")
         model = self.model(execution)
@@ -432,48 +473,60 @@ class World:
         assert plane is not None, "somebody listens"
         closure = Translation().closure(graph).SerializeToString(deterministic=True)
         name = f"e{len(self.executions) + 1}"
-        execution = Execution(name, graph, Fates(seed), closure, ExecutionOptions())
+        execution = Execution(name, graph, Fates(seed), closure)
         self.executions[name] = execution
+        self._register(execution)
         self.do(lambda: plane.spawn(self._create(plane, execution)))
 
-    async def _create(self, plane: PlaneProcess, execution: Execution) -> None:
-        def intention(tx: Transaction) -> tuple[ExecutionKey, Callable[[], None] | None]:
-            tx.entities.insert([], {execution.digest: execution.closure})
-            new = new_execution(
-                execution.name,
-                uid=f"uid-of-{execution.name}",
-                closure_digest=execution.digest,
-                options=execution.options.SerializeToString(),
-                create_time=tx.now,
-            )
-            inputs = [ValueRow("", 1, "x", 0, 1, encoded(GIVEN))]
-            key = tx.executions.insert(new, inputs)
-            execution.key = key
-            self.by_key[key] = execution
-            return key, plane.dispatcher.place(tx)
+    def _register(self, execution: Execution) -> None:
+        """As if its workflow had been compiled."""
+        closure = WorkflowClosure.FromString(execution.closure)
+        (template,) = [w.template for w in closure.workflows if w.template.id == closure.primary]
+        name = EntityName(ENTITY_KIND_WORKFLOW, PROJECT, DOMAIN, execution.name)
+        entity = EntityRecord(
+            name,
+            "1",
+            execution.digest,
+            template.SerializeToString(),
+            execution.digest,
+            "",
+            Micros(self.now()),
+        )
+        change(self.link, lambda tx: tx.entities.insert([entity], {execution.digest: execution.closure}))
 
-        key, deliver = await plane.database.transact(intention)
-        (deliver or plane.wakeups.notify_work)()
-        plane.expect_end(key)
+    async def _create(self, plane: PlaneProcess, execution: Execution) -> None:
+        target = Identifier(
+            kind=ENTITY_KIND_WORKFLOW, project=PROJECT, domain=DOMAIN, name=execution.name, version="1"
+        )
+        inputs = LiteralMap(literals={"x": integer(GIVEN)})
+        record, _ = await plane.executions.create(ExecutionIntention(execution.id, target, "ada", inputs))
+        plane.expect_end(record.key)
 
     def abort(self, execution: Execution) -> None:
         plane = self.plane
         assert plane is not None, "somebody listens"
-        assert execution.key is not None, "it is there"
-        key = execution.key
+        execution.asked_to_abort = True
 
         async def act() -> None:
-            execution.asked_to_abort = True
-            await plane.database.transact(lambda tx: record_abort(tx, key, "enough", "ada"))
-            plane.wakeups.notify_ended(key)
-            plane.wakeups.notify_work()
-            plane.wakeups.notify_inbox()
+            await plane.executions.abort(execution.id, "enough", "ada", "")
 
         self.do(lambda: plane.spawn(act()))
 
     def record(self, execution: Execution) -> ExecutionRecord | None:
-        name = ExecutionName("shop", "development", execution.name)
-        return look(self.link, lambda tx: tx.executions.get(name))
+        """What is committed of it; nothing, where its creation is not."""
+        found = look(self.link, lambda tx: tx.executions.get(execution.id))
+        if found is not None:
+            execution.key = found.key
+        return found
+
+    def execution(self, key: int) -> Execution:
+        """The one of a key."""
+        for execution in self.executions.values():
+            if execution.key is None:
+                self.record(execution)
+            if execution.key == key:
+                return execution
+        raise KeyError(key)
 
     # --- messages ---
 
@@ -523,7 +576,7 @@ class World:
     def outcome(self, order: AttemptOrder) -> Observation:
         """How an attempt ends, by its fate and by what is committed of it."""
         key = ExecutionKey(order.key.execution_key)
-        execution = self.by_key[key]
+        execution = self.execution(key)
         node = look(self.link, lambda tx: tx.executions.node(key, order.key.path))
         assert node is not None, "it was launched"
         model = Model(execution.fates)
