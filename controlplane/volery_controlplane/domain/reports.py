@@ -11,14 +11,17 @@ by are kept serialised.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES, execution_may
 from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import AttemptPhase, CacheStatus, ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import CacheSource, Event, ExecutionId, NodeEvent, NodeKind
+from voleryidl.execution.v1.execution_pb2 import PhaseCounts
 from voleryidl.worker.v1.worker_service_pb2 import ExecutionReport
 
 from volery_controlplane.domain.errors import Busy, Invalid, Stale
@@ -73,6 +76,59 @@ def judge(head: ExecutionHead | None, report: ExecutionReport, session_id: str) 
     ):
         raise Busy("the inbox has entries that were not acted on", {"inbox_last": str(head.inbox_last)})
     return head
+
+
+def abandon(report: ExecutionReport, nodes: Sequence[NodeRow], counts: bytes, now: Micros) -> ExecutionReport:
+    """The last report of an execution that its worker cannot walk, with the end of all that is open in it.
+
+    Args:
+        report: what the worker said.
+        nodes: all nodes of the execution.
+        counts: of the execution, as they were.
+        now: the time.
+    """
+    made = ExecutionReport()
+    made.CopyFrom(report)
+    del made.events[:]
+    below: dict[str, list[int]] = {}
+    for node in nodes:
+        phase = NodePhase.NODE_PHASE_ABORTED if node.phase in _OPEN else node.phase
+        below.setdefault(node.path.rpartition("/")[0], []).append(phase)
+    for node in reversed(nodes):  # what is inside ends first
+        if node.phase in _OPEN:
+            made.events.append(_abandoned(node, now))
+        if node.path in below:
+            item = made.node_counts.add(path=node.path)
+            item.counts.CopyFrom(_counted(below[node.path], node.counts))
+    made.events.extend(report.events)
+    everything = [phase for phases in below.values() for phase in phases]
+    made.counts.CopyFrom(_counted(everything, counts))
+    return made
+
+
+def _abandoned(node: NodeRow, now: Micros) -> Event:
+    event = Event()
+    event.node.path, event.node.attempt = node.path, node.attempt
+    event.node.kind = cast(NodeKind, node.kind)
+    event.node.phase = NodePhase.NODE_PHASE_ABORTED
+    if node.attempt and node.phase != NodePhase.NODE_PHASE_WAITING:  # else its last attempt has ended before
+        event.node.attempt_phase = AttemptPhase.ATTEMPT_PHASE_ABORTED
+    if node.failure:
+        event.node.failure.ParseFromString(node.failure)  # of the attempt before
+    event.node.end_time.FromMicroseconds(now)
+    return event
+
+
+def _counted(phases: Sequence[int], before: bytes) -> PhaseCounts:
+    """Counts of nodes of which none is open; those that were never reached still count in the total."""
+    found = Counter(phases)
+    return PhaseCounts(
+        succeeded=found[NodePhase.NODE_PHASE_SUCCEEDED] + found[NodePhase.NODE_PHASE_RECOVERED],
+        failed=found[NodePhase.NODE_PHASE_FAILED] + found[NodePhase.NODE_PHASE_TIMED_OUT],
+        aborted=found[NodePhase.NODE_PHASE_ABORTED],
+        skipped=found[NodePhase.NODE_PHASE_SKIPPED],
+        total=max(len(phases), PhaseCounts.FromString(before).total),
+    )
 
 
 def fold(

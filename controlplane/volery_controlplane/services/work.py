@@ -46,10 +46,27 @@ from volery_controlplane.domain.records import (
     FoldedReport,
     LogRow,
     Micros,
+    NodeRow,
     SessionRecord,
 )
-from volery_controlplane.domain.reports import Hit, cache_rows, cache_source, fold, is_repeat, judge, micros
-from volery_controlplane.services.assignments import Claim, claim_for, inbox_entries, pages, patiently
+from volery_controlplane.domain.reports import (
+    Hit,
+    abandon,
+    cache_rows,
+    cache_source,
+    fold,
+    is_repeat,
+    judge,
+    micros,
+)
+from volery_controlplane.services.assignments import (
+    SNAPSHOT_PAGE,
+    Claim,
+    claim_for,
+    inbox_entries,
+    pages,
+    patiently,
+)
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
 from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
@@ -412,6 +429,8 @@ def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[Execution
             if key in folded:
                 raise Invalid("a batch has one report of an execution at most")
             head = judge(head, report, session.session_id)
+            if report.abandoned:
+                report = _abandon(tx, key, report)
             hits = [Hit(item.path, found[item.key]) for item in report.cache_lookups if item.key in found]
             folded[key] = fold(head, report, hits, session.worker_id, now)
             if report.cache_writes:
@@ -449,6 +468,13 @@ def _tell_again(outcome: _Outcome, head: ExecutionHead, report: ExecutionReport)
         outcome.projects.add((head.project, head.domain))
     if head.phase in TERMINAL_EXECUTION_PHASES or report.HasField("release"):
         outcome.let_go.append(head.key)
+
+
+def _abandon(tx: Transaction, key: ExecutionKey, report: ExecutionReport) -> ExecutionReport:
+    nodes: list[NodeRow] = []
+    while page := tx.executions.nodes(key, nodes[-1].path if nodes else "", SNAPSHOT_PAGE):
+        nodes.extend(page)
+    return abandon(report, nodes, tx.executions.by_key([key])[key].counts, tx.now)
 
 
 def _apply(

@@ -259,7 +259,11 @@ def condemnation(key: int, token: int, number: int, message: str, now: int) -> E
     event = ExecutionEvent(phase=ExecutionPhase.EXECUTION_PHASE_FAILED, failure=failure)
     event.time.FromMicroseconds(now)
     return ExecutionReport(
-        execution_key=key, fencing_token=token, number=number, events=[Event(execution=event)]
+        execution_key=key,
+        fencing_token=token,
+        number=number,
+        events=[Event(execution=event)],
+        abandoned=True,
     )
 
 

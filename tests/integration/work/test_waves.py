@@ -4,15 +4,25 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from integration.work.desk import COMMITTED, STALE, SUCCEEDED, Desk
+from integration.work.desk import COMMITTED, STALE, SUCCEEDED, Desk, failed_at
 from support.hand_worker import execution_event, node_event, output
 from volery_controlplane.domain.records import Micros
 from volery_controlplane.services.ports import Transaction
 from volery_controlplane.services.values import OUTPUTS
+from volery_dataplane.worker.walking import condemnation
 from voleryidl.core.v1.literals_pb2 import Literal
-from voleryidl.core.v1.phase_pb2 import CacheStatus, ExecutionPhase, NodePhase
+from voleryidl.core.v1.phase_pb2 import AttemptPhase, CacheStatus, ExecutionPhase, NodePhase
 from voleryidl.core.v1.reason_pb2 import ErrorReason
-from voleryidl.worker.v1.worker_service_pb2 import CacheLookup, CacheWrite, NodeOutput, ValueRef
+from voleryidl.event.v1.event_pb2 import Event, NodeEvent
+from voleryidl.execution.v1.execution_pb2 import PhaseCounts
+from voleryidl.worker.v1.worker_service_pb2 import (
+    CacheLookup,
+    CacheWrite,
+    ExecutionReport,
+    NodeOutput,
+    ReportBatch,
+    ValueRef,
+)
 
 QUEUED, DONE = NodePhase.NODE_PHASE_QUEUED, NodePhase.NODE_PHASE_SUCCEEDED
 HIT, MISS = CacheStatus.CACHE_STATUS_HIT, CacheStatus.CACHE_STATUS_MISS
@@ -174,3 +184,44 @@ async def test_an_end_wakes_those_who_wait_for_it_and_makes_room(desk: Desk) -> 
     assert desk.hints.ended == [key]
     assert hand.session.capacity == 1
     assert (await desk.record(key)).phase == ExecutionPhase.EXECUTION_PHASE_SUCCEEDED
+
+
+async def test_what_is_open_ends_with_an_execution_that_its_worker_cannot_walk(desk: Desk) -> None:
+    hand = await desk.connect()
+    key = await desk.create()
+    hand.read()
+    a_map = Event(node=NodeEvent(path="m", kind="NODE_KIND_MAP", phase="NODE_PHASE_RUNNING"))
+    events = [a_map, node_event("m/0", DONE), node_event("m/1", QUEUED), failed_at("n")]
+    before = PhaseCounts(running=1, succeeded=1, queued=1, waiting=1, total=7)
+    await hand.report(key, *events, counts=before)
+    last = condemnation(key, hand.known[key], hand.numbers[key] + 1, "its plan is a riddle", 5)
+    (answer,) = await hand.send(last)
+    assert answer.refusal == COMMITTED
+    (repeated,) = (await desk.work.report(hand.session, ReportBatch(reports=[last]))).acknowledgements
+    assert repeated.refusal == COMMITTED
+
+    def query(tx: Transaction) -> tuple[Any, ...]:
+        nodes = {node.path: node for node in tx.executions.nodes(key, "", 10)}
+        attempts = [tx.executions.attempts(key, path)[-1].phase for path in ("m/0", "m/1", "n")]
+        (journal,) = tx.executions.journal(key, 4, 10)
+        return tx.executions.by_key([key])[key], nodes, attempts, journal
+
+    record, nodes, attempts, journal = await desk.database.read(query)
+    aborted = NodePhase.NODE_PHASE_ABORTED
+    assert record.phase == ExecutionPhase.EXECUTION_PHASE_FAILED
+    assert {path: node.phase for path, node in nodes.items()} == {
+        "m": aborted,
+        "m/0": DONE,
+        "m/1": aborted,
+        "n": aborted,
+    }
+    assert PhaseCounts.FromString(record.counts) == PhaseCounts(succeeded=1, aborted=3, total=7)
+    assert PhaseCounts.FromString(nodes["m"].counts) == PhaseCounts(succeeded=1, aborted=1, total=2)
+    assert [AttemptPhase.Name(phase) for phase in attempts] == [
+        "ATTEMPT_PHASE_SUCCEEDED",
+        "ATTEMPT_PHASE_ABORTED",
+        "ATTEMPT_PHASE_FAILED",
+    ]
+    told = ExecutionReport.FromString(journal.content).events
+    assert [event.node.path for event in told] == ["n", "m/1", "m", ""]
+    assert record.last_sequence == journal.last_sequence

@@ -250,7 +250,7 @@ class ReportBatch(_message.Message):
     def __init__(self, number: _Optional[int] = ..., reports: _Optional[_Iterable[_Union[ExecutionReport, _Mapping]]] = ...) -> None: ...
 
 class ExecutionReport(_message.Message):
-    __slots__ = ("execution_key", "fencing_token", "number", "inbox_position", "events", "outputs", "counts", "node_counts", "cache_lookups", "cache_writes", "release")
+    __slots__ = ("execution_key", "fencing_token", "number", "inbox_position", "events", "outputs", "counts", "node_counts", "cache_lookups", "cache_writes", "release", "abandoned")
     EXECUTION_KEY_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
     NUMBER_FIELD_NUMBER: _ClassVar[int]
@@ -262,6 +262,7 @@ class ExecutionReport(_message.Message):
     CACHE_LOOKUPS_FIELD_NUMBER: _ClassVar[int]
     CACHE_WRITES_FIELD_NUMBER: _ClassVar[int]
     RELEASE_FIELD_NUMBER: _ClassVar[int]
+    ABANDONED_FIELD_NUMBER: _ClassVar[int]
     execution_key: int
     fencing_token: int
     number: int
@@ -273,7 +274,8 @@ class ExecutionReport(_message.Message):
     cache_lookups: _containers.RepeatedCompositeFieldContainer[CacheLookup]
     cache_writes: _containers.RepeatedCompositeFieldContainer[CacheWrite]
     release: Release
-    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., number: _Optional[int] = ..., inbox_position: _Optional[int] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[NodeOutput, _Mapping]]] = ..., counts: _Optional[_Union[_execution_pb2.PhaseCounts, _Mapping]] = ..., node_counts: _Optional[_Iterable[_Union[NodeCounts, _Mapping]]] = ..., cache_lookups: _Optional[_Iterable[_Union[CacheLookup, _Mapping]]] = ..., cache_writes: _Optional[_Iterable[_Union[CacheWrite, _Mapping]]] = ..., release: _Optional[_Union[Release, _Mapping]] = ...) -> None: ...
+    abandoned: bool
+    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., number: _Optional[int] = ..., inbox_position: _Optional[int] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[NodeOutput, _Mapping]]] = ..., counts: _Optional[_Union[_execution_pb2.PhaseCounts, _Mapping]] = ..., node_counts: _Optional[_Iterable[_Union[NodeCounts, _Mapping]]] = ..., cache_lookups: _Optional[_Iterable[_Union[CacheLookup, _Mapping]]] = ..., cache_writes: _Optional[_Iterable[_Union[CacheWrite, _Mapping]]] = ..., release: _Optional[_Union[Release, _Mapping]] = ..., abandoned: _Optional[bool] = ...) -> None: ...
 
 class NodeOutput(_message.Message):
     __slots__ = ("path", "name", "value", "chunk", "chunk_count")
