@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS ?= 1
 MEMBERS := -e ./idl -e ./migrations -e "./controlplane[postgres]" -e ./dataplane -e "./clients/python[pandas]" -e ./clients/cli
 MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
 
-.PHONY: help install gen gen-check lint test test-deep test-crash test-crash-deep check demo bench bench-peers clean
+.PHONY: help install gen gen-check lint test test-deep test-model test-crash test-crash-deep check demo bench bench-peers clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -50,6 +50,10 @@ test: install ## Unit, integration and scenario tests, on SQLite and PostgreSQL
 
 test-deep: install ## Wheels in empty environments, the commands of the documentation, longer searches
 	VOLERY_TEST_PROFILE=deep $(BIN)/pytest -q -m "docs or deep" tests
+
+HISTORIES ?= 10000
+test-model: install ## Random histories of the walk and of the whole protocol, HISTORIES of each (10000)
+	VOLERY_TEST_HISTORIES=$(HISTORIES) $(BIN)/pytest -q -n 2 tests/model
 
 test-crash: install ## Kill real processes at random moments and judge what is left
 	$(BIN)/pytest -q -m crash tests/e2e

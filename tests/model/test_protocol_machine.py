@@ -348,6 +348,7 @@ QUICK = settings(
     max_examples=100,
     stateful_step_count=40,
     deadline=None,
+    print_blob=True,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much],
 )
 LONG = int(os.environ.get("VOLERY_TEST_HISTORIES", "2000"))

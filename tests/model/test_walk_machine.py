@@ -319,8 +319,8 @@ def _judge_attempts(rows: Rows) -> None:
             assert ended or hit, f"attempt {attempt} of {path} has no end"
 
 
-QUICK = settings(max_examples=100, stateful_step_count=60, deadline=None)
-LONG = int(os.environ.get("VOLERY_TEST_HISTORIES", "10000"))
+QUICK = settings(max_examples=100, stateful_step_count=60, deadline=None, print_blob=True)
+LONG = int(os.environ.get("VOLERY_TEST_HISTORIES", "5000"))
 
 
 def test_a_walk_comes_to_what_the_model_says() -> None:
