@@ -241,15 +241,17 @@ class ProtocolMachine(RuleBasedStateMachine):
         if world.plane is not None and not world.plane.is_alive:
             world.lose_plane()
         assert not world.problems, "\n".join(world.problems)
-        self.whoever_waits_for_an_end_is_told_at_once()
+        self.whoever_waits_is_told_at_once()
 
-    def whoever_waits_for_an_end_is_told_at_once(self) -> None:
-        if self.world.plane is None:
+    def whoever_waits_is_told_at_once(self) -> None:
+        plane = self.world.plane
+        if plane is None or not plane.seen:
             return
-        for key, waiter in self.world.plane.waiting.items():
-            record = look(self.world.link, lambda tx, key=key: tx.executions.by_key([key])[key])  # type: ignore[misc]
+        records = look(self.world.link, lambda tx: tx.executions.by_key(list(plane.seen)))
+        for key, record in records.items():
+            assert plane.seen[key] == record.last_sequence, f"{record.id.name} went on and nobody was told"
             if record.phase in TERMINAL_EXECUTION_PHASES:
-                assert waiter.done(), f"{record.id.name} has ended and nobody was told"
+                assert plane.waiting[key].done(), f"{record.id.name} has ended and nobody was told"
 
     def say_again(self, session_id: str, batch: ReportBatch) -> None:
         world, plane = self.world, self.world.plane

@@ -136,6 +136,7 @@ class PlaneProcess:
             )
         ]
         self.waiting: dict[ExecutionKey, asyncio.Task[None]] = {}  # for ends
+        self.seen: dict[ExecutionKey, int] = {}  # how far watchers have followed
 
     @property
     def is_alive(self) -> bool:
@@ -155,9 +156,17 @@ class PlaneProcess:
             task.cancel()
 
     def expect_end(self, key: ExecutionKey) -> None:
-        """Waits for an execution's end, as a caller does."""
+        """Waits for an execution's end, and watches it, as callers do."""
         if key not in self.waiting:
             self.waiting[key] = self.spawn(self._end(key))
+            self.spawn(self._follow(key))
+
+    async def _follow(self, key: ExecutionKey) -> None:
+        async with self.wakeups.watch_execution(key) as wakeup:
+            while True:
+                found = await self.database.read(lambda tx: tx.executions.by_key([key])[key])
+                self.seen[key] = found.last_sequence
+                await wakeup.wait()
 
     async def _end(self, key: ExecutionKey) -> None:
         async with self.wakeups.watch_end(key) as wakeup:
