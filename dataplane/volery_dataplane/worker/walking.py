@@ -21,7 +21,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     NodeOutput,
 )
 
-from volery_dataplane.domain import waves
+from volery_dataplane.domain import encoding, waves
 from volery_dataplane.domain.walk import Walk
 from volery_dataplane.domain.waves import Fetch, StartOrder, Wave
 from volery_dataplane.worker import cutting
