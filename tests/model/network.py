@@ -20,8 +20,9 @@ from volery_dataplane.worker.ports import Unreachable
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.worker.v1.worker_service_pb2 import (
     AcknowledgementBatch,
+    GetValuesRequest,
+    GetValuesResponse,
     Hello,
-    NodeOutput,
     ReportBatch,
     ValueRef,
     WorkRequest,
@@ -135,8 +136,14 @@ class Wire:
 
     async def values(
         self, execution_key: int, fencing_token: int, refs: Sequence[ValueRef]
-    ) -> Sequence[NodeOutput]:
-        return await self._ask(lambda plane: plane.work.values(execution_key, fencing_token, refs))
+    ) -> Sequence[GetValuesResponse]:
+        request = GetValuesRequest(execution_key=execution_key, fencing_token=fencing_token, values=refs)
+
+        async def read(plane: Plane) -> Sequence[GetValuesResponse]:
+            answers = plane.servicer.GetValues(request, None)  # type: ignore[arg-type]  # it uses no context
+            return [GetValuesResponse.FromString(item.SerializeToString()) async for item in answers]
+
+        return await self._ask(read)
 
     async def _ask(self, question: Callable[[Plane], Awaitable[T]]) -> T:
         plane = self._plane()

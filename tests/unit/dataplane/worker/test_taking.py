@@ -224,6 +224,8 @@ async def test_a_retry_written_down_by_a_clock_that_was_set_back_does_not_wait_f
     stage.assign(resting)
     await settled(stage)
     assert [key.attempt for key in stage.launcher.launched] == [2]
+
+
 async def test_what_is_never_answered_ends_the_execution_instead_of_being_asked_for_ever() -> None:
     stage = Stage()
     stage.connect(lease=1_000)
