@@ -25,6 +25,8 @@ from volery_controlplane.grpc.projects import ProjectServicer
 from volery_controlplane.grpc.registry import RegistryServicer
 from volery_controlplane.grpc.server import Server, Servicers
 from volery_controlplane.grpc.workers import WorkerServicer
+from volery_controlplane.local import connection as local
+from volery_controlplane.local.listener import LocalListener, beside
 from volery_controlplane.loops.leases import expire_leases, wake_parked
 from volery_controlplane.services.data import Data
 from volery_controlplane.services.dispatch import Dispatcher
@@ -35,6 +37,7 @@ from volery_controlplane.services.ports import Ids
 from volery_controlplane.services.projects import Projects, Tenancy
 from volery_controlplane.services.registration import Registration
 from volery_controlplane.services.registry import Registry
+from volery_controlplane.services.streams import WorkStreams
 from volery_controlplane.services.wakeups import LocalWakeups
 from volery_controlplane.services.watches import Pace, Watches
 from volery_controlplane.services.work import WorkService, WorkSettings
@@ -72,6 +75,7 @@ class _Parts:
     """Everything that lives while a control plane runs."""
 
     server: Server
+    local: LocalListener
     projects: Projects
     dispatcher: Dispatcher
     work: WorkService
@@ -150,6 +154,7 @@ class ControlPlane:
         ]
         grace = timedelta(0)
         try:
+            await parts.local.start()  # before gRPC, whose readiness tells workers that both can be had
             address.set_result(await parts.server.start())
             log.info("serving", address=address.result(), database=_without_secrets(self.settings.database))
             await self._stop.wait()
@@ -158,7 +163,7 @@ class ControlPlane:
             parts.dispatcher.go_away()
         finally:
             self._draining.set()
-            await parts.server.stop(grace)
+            await asyncio.gather(parts.local.stop(grace), parts.server.stop(grace))
             for loop in loops:
                 loop.cancel()
         log.info("stopped")
@@ -188,6 +193,7 @@ class ControlPlane:
             message_size_limit=settings.message_size_limit,
             storage_uri=data.storage_uri,
         )
+        streams = WorkStreams(work, dispatcher)
         servicers = Servicers(
             registry=RegistryServicer(
                 Registry(database, tenancy), Registration(database, tenancy, settings.message_size_limit)
@@ -195,7 +201,7 @@ class ControlPlane:
             executions=ExecutionServicer(executions, watches, logs, settings.wait_default),
             projects=ProjectServicer(projects, info),
             data=DataServicer(data),
-            workers=WorkerServicer(work, dispatcher),
+            workers=WorkerServicer(work, streams),
         )
         limits = Limits(
             settings.message_size_limit,
@@ -223,7 +229,18 @@ class ControlPlane:
                 label_length=settings.label_length_limit,
             ),
         )
-        return _Parts(Server(listen, servicers, limits), projects, dispatcher, work, wakeups)
+        return _Parts(
+            server=Server(listen, servicers, limits),
+            local=LocalListener(
+                beside(listen),
+                streams.serve,
+                local.Limits(settings.message_size_limit, settings.status_size_limit),
+            ),
+            projects=projects,
+            dispatcher=dispatcher,
+            work=work,
+            wakeups=wakeups,
+        )
 
 
 def _without_secrets(url: str) -> str:

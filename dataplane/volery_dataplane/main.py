@@ -50,7 +50,7 @@ async def run(settings: Settings) -> None:
     """Runs a worker until SIGTERM or SIGINT, then drains it."""
     scratch = settings.state / "scratch" / settings.worker_id
     shutil.rmtree(scratch, ignore_errors=True)  # left by a process of the same name that was killed
-    control_plane = GrpcControlPlane(settings.server)
+    control_plane = GrpcControlPlane(settings.server, settings.transport)
     holder: list[Worker] = []
     clock = SteadyClock(lambda: not holder or holder[0].is_idle)
 

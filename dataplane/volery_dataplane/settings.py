@@ -8,6 +8,9 @@ import socket
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from volery_dataplane.wire.choosing import TRANSPORTS, TransportName
+from volery_dataplane.wire.local_stream import local_socket
+
 MIB = 1024 * 1024
 
 
@@ -28,6 +31,8 @@ class Settings:
         bundle_members_limit: how many files it has (VOLERY_BUNDLE_MEMBERS_LIMIT).
         bundle_ratio_limit: how many times its size it unpacks to (VOLERY_BUNDLE_RATIO_LIMIT).
         interpreter: the Python that runs tasks; empty for the worker's own (VOLERY_TASK_PYTHON).
+        transport: what the work stream travels over: `local`, the control plane's second Unix socket;
+            `grpc`; or `auto`, the local one where there is one (VOLERY_WORKER_TRANSPORT).
         ready_file: written when the worker is connected; empty for none.
         ready_fd: gets a line when the worker is connected, then is closed; None for none.
     """
@@ -44,6 +49,7 @@ class Settings:
     bundle_unpacked_limit: int = 1024 * MIB
     bundle_members_limit: int = 20_000
     bundle_ratio_limit: int = 200
+    transport: TransportName = "auto"
     ready_file: str = ""
     ready_fd: int | None = None
 
@@ -66,6 +72,8 @@ def parse(arguments: list[str] | None = None) -> Settings:
     grace = float(environment.get("VOLERY_WORKER_DRAIN_GRACE", "30"))
     run.add_argument("--drain-grace", type=float, default=grace, help="seconds for running tasks on SIGTERM")
     run.add_argument("--interpreter", default=environment.get("VOLERY_TASK_PYTHON", ""))
+    transport = environment.get("VOLERY_WORKER_TRANSPORT", "auto")
+    run.add_argument("--transport", default=transport, help=f"{', '.join(TRANSPORTS)}: of the work stream")
     run.add_argument("--ready-file", default="", help="written when connected")
     run.add_argument("--ready-fd", type=int, help="gets a line when connected, then is closed")
     given = parser.parse_args(arguments)
@@ -77,6 +85,10 @@ def parse(arguments: list[str] | None = None) -> Settings:
         limits[limit.name] = int(text)
     if given.slots < 1:
         parser.error("--slots must be at least 1")
+    if given.transport not in TRANSPORTS:
+        parser.error(f"--transport must be one of {', '.join(TRANSPORTS)}, not {given.transport!r}")
+    if given.transport == "local" and not local_socket(given.server):
+        parser.error("--transport local needs a --server that is a Unix socket")
     return Settings(
         server=given.server,
         worker_id=given.worker_id,
@@ -85,6 +97,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
         executions=given.executions,
         drain_grace=given.drain_grace,
         interpreter=given.interpreter,
+        transport=given.transport,
         ready_file=given.ready_file,
         ready_fd=given.ready_fd,
         **limits,

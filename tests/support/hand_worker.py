@@ -10,6 +10,7 @@ from typing import Any
 
 import grpc
 from google.protobuf.timestamp_pb2 import Timestamp
+from support.local_call import LocalCall
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.literals_pb2 import Literal
 from voleryidl.core.v1.phase_pb2 import AttemptPhase, ExecutionPhase, NodePhase
@@ -72,15 +73,23 @@ class HandWorker:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, channel: grpc.aio.Channel) -> AsyncIterator[HandWorker]:
-        call = WorkerServiceStub(channel).Work()  # type: ignore[no-untyped-call, call-arg, var-annotated]  # aio
+    async def connected(cls, channel: grpc.aio.Channel, socket: str = "") -> AsyncIterator[HandWorker]:
+        """A worker over gRPC, or over a local socket where one is given."""
+        call: Any
+        if socket:
+            call = await LocalCall.opened(socket)
+        else:
+            call = WorkerServiceStub(channel).Work()  # type: ignore[no-untyped-call, call-arg]  # aio
         worker = cls(call)
         await worker.say(hello=Hello(worker_id="by-hand", session_id=uuid.uuid4().hex))
         assert (await worker.heard()).WhichOneof("message") == "welcome"
         try:
             yield worker
         finally:
-            call.cancel()
+            if socket:
+                await call.close()
+            else:
+                call.cancel()
 
     async def say(self, **message: Any) -> None:
         await self._call.write(WorkRequest(**message))

@@ -36,6 +36,7 @@ class Planes:
     lease_seconds: float = 5.0
     synchronous: str = "full"
     through: str = ""  # where workers connect, when something stands between them and the control plane
+    transport: str = "auto"
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     control_plane: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
@@ -89,6 +90,7 @@ class Planes:
             *("-m", "volery_dataplane", "run"),
             *("--server", self.through or self.target, "--worker-id", worker_id),
             *("--state", str(self.directory / name), "--slots", str(self.slots)),
+            *("--transport", self.transport),
         )
 
     def start(self) -> None:

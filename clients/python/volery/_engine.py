@@ -36,7 +36,7 @@ READY_PATIENCE = 60.0
 DRAIN_GRACE = 15.0
 DRAIN_PATIENCE = 20.0
 REMAINS_PATIENCE = 20.0
-LONGEST_SOCKET_PATH = 100  # the kernel's limit is 104 bytes on macOS, 108 on Linux
+LONGEST_SOCKET_PATH = 98  # the kernel's limit is 104 bytes on macOS, 108 on Linux; 5 more are for `.work`
 CHILD = Path(__file__).with_name("_engine_child.py")
 
 
@@ -256,7 +256,8 @@ class Engine:
             lock = _lock_within(path, REMAINS_PATIENCE)
         os.close(lock)
         if (socket := default_server(self.state)).startswith("unix://"):
-            Path(socket.removeprefix("unix://")).unlink(missing_ok=True)
+            for name in (socket, f"{socket}.work"):  # the second one is for workers
+                Path(name.removeprefix("unix://")).unlink(missing_ok=True)
 
 
 def default_server(state: Path) -> str:

@@ -1,177 +1,55 @@
-"""The worker's edge: the `Work` stream and what a worker reads beside it.
+"""The worker's edge over gRPC: the `Work` stream and what a worker reads beside it.
 
-One task reads a stream and answers in order; the dispatcher pushes onto the same stream. Writes never
-overlap: whoever finds the stream idle drains the outbox, others only append to it. An answer can reach
-the worker before the write that carried it returns, so nothing here assumes the opposite.
-Logs are not acknowledged, so the reader does not wait for their commit: they share the next wave's. It
-waits when too many pieces pile up, and a worker whose logs cannot be kept is served all the same.
+What a stream says is served by `services.streams`, which the local socket shares.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import AsyncIterator, Sequence
 
 import grpc
-import structlog
 from voleryidl.worker.v1 import worker_service_pb2_grpc
 from voleryidl.worker.v1.worker_service_pb2 import (
-    ExecutionLogs,
     GetClosureRequest,
     GetClosureResponse,
     GetValuesRequest,
     GetValuesResponse,
     ItemValues,
-    Renewed,
     WorkRequest,
     WorkResponse,
 )
 
-from volery_controlplane.domain.errors import Invalid, Transient
-from volery_controlplane.services.dispatch import Dispatcher
-from volery_controlplane.services.work import WorkerSession, WorkService
-
-log = structlog.get_logger(__name__)
+from volery_controlplane.services.streams import WorkStreams
+from volery_controlplane.services.work import WorkService
 
 VALUES_PER_MESSAGE = 1024 * 1024
 """Bytes of values in one message, about; a single value is never split."""
 
-LOG_BATCHES = 16
-"""Batches of logs that may wait for their commit, on one stream."""
-
-LOG_TRIES = 5
-"""How often pieces of logs are tried to be kept before they are given up."""
-
 Context = grpc.aio.ServicerContext[WorkRequest, WorkResponse]
 
 
-class Outbox:
-    """The writing side of one stream; see the module's docstring."""
+class CallWriter:
+    """The `Writer` of a call."""
 
     def __init__(self, context: Context) -> None:
         self._context = context
-        self._pending: deque[WorkResponse] = deque()
-        self._draining = False
-        self._added = asyncio.Event()
-        self._flushed = asyncio.Event()
 
-    def append(self, message: WorkResponse) -> None:
-        """Adds a message, to be written by whoever drains next."""
-        self._pending.append(message)
-        self._added.set()
-        self._flushed.clear()
-
-    async def flushed(self) -> None:
-        """Ends when all that was added is written, or the stream has ended."""
-        await self._flushed.wait()
-
-    def close(self) -> None:
-        """The stream has ended: nobody need wait for it."""
-        self._flushed.set()
-
-    async def pump(self) -> None:
-        """Writes what is added, until cancelled."""
-        while True:
-            await self._added.wait()
-            await self.drain()
-
-    async def drain(self) -> None:
-        """Writes what is pending, unless somebody already does."""
-        self._added.clear()
-        if self._draining:
-            return
-        self._draining = True
-        try:
-            while self._pending:
-                await self._context.write(self._pending.popleft())
-            self._flushed.set()
-        finally:
-            self._draining = False
+    async def write(self, messages: Sequence[WorkResponse]) -> None:
+        """Writes messages one by one, since a second write may not begin before the first has ended."""
+        for message in messages:
+            await self._context.write(message)
 
 
 class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
     """Serves `WorkerService`."""
 
-    def __init__(self, work: WorkService, dispatcher: Dispatcher) -> None:
+    def __init__(self, work: WorkService, streams: WorkStreams) -> None:
         self._work = work
-        self._dispatcher = dispatcher
+        self._streams = streams
 
     async def Work(self, request_iterator: AsyncIterator[WorkRequest], context: Context) -> None:
         """Serves one worker's stream until either side ends it."""
-        first = await anext(aiter(request_iterator), None)
-        if first is None or first.WhichOneof("message") != "hello":
-            raise Invalid("the first message of a stream must be hello")
-        outbox = Outbox(context)
-        self._dispatcher.supersede(first.hello.session_id, first.hello.worker_id)
-        session, welcome = await self._work.open(first.hello)
-        outbox.append(WorkResponse(welcome=welcome))
-        log.info("worker connected", worker=session.worker_id, session=session.session_id)
-        logs: asyncio.Queue[Sequence[ExecutionLogs] | None] = asyncio.Queue(LOG_BATCHES)
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                pump = tasks.create_task(outbox.pump())
-                tasks.create_task(self._keep_logs(session, logs))
-                self._dispatcher.attach(session, outbox)
-                async for request in request_iterator:
-                    if request.WhichOneof("message") == "log_batch":
-                        await logs.put(request.log_batch.logs)
-                    else:
-                        await self._answer(session, request, outbox)
-                await logs.put(None)
-                pump.cancel()
-        except BaseExceptionGroup as group:
-            # What ended the stream is one thing; that it ended inside a group helps nobody.
-            raise group.exceptions[0] from None
-        finally:
-            self._dispatcher.detach(session)
-            outbox.close()
-            log.info("worker disconnected", worker=session.worker_id, session=session.session_id)
-
-    async def _keep_logs(
-        self, session: WorkerSession, batches: asyncio.Queue[Sequence[ExecutionLogs] | None]
-    ) -> None:
-        """Keeps logs as they come, until None; what waits is kept together."""
-        while True:
-            logs: list[ExecutionLogs] = []
-            batch = await batches.get()
-            while batch is not None:
-                logs.extend(batch)
-                if batches.empty():
-                    break
-                batch = batches.get_nowait()
-            if logs:
-                await self._keep(session, logs)
-            if batch is None:
-                return
-
-    async def _keep(self, session: WorkerSession, logs: Sequence[ExecutionLogs]) -> None:
-        for _ in range(LOG_TRIES):
-            try:
-                return await self._work.append_logs(session, logs)
-            except Transient as refusal:
-                log.warning("logs are tried again", worker=session.worker_id, reason=refusal.message)
-                await asyncio.sleep(refusal.retry.delay.total_seconds())
-            except Exception:
-                log.exception("logs could not be kept", worker=session.worker_id)
-                return
-        log.error("logs were given up", worker=session.worker_id)
-
-    async def _answer(self, session: WorkerSession, request: WorkRequest, outbox: Outbox) -> None:
-        arm = request.WhichOneof("message")
-        if arm == "report_batch":
-            answer = await self._work.report(session, request.report_batch)
-            outbox.append(WorkResponse(acknowledgement_batch=answer))
-        elif arm == "renewal":
-            alive = await self._work.renew(session)
-            outbox.append(WorkResponse(renewed=Renewed(number=request.renewal.number, alive=alive)))
-        elif arm == "capacity":
-            session.capacity = request.capacity.executions
-            session.attempts = request.capacity.attempts
-            self._dispatcher.offer()
-        else:
-            raise Invalid(f"a worker cannot say {arm or 'nothing'} here")
-        await outbox.drain()
+        await self._streams.serve(aiter(request_iterator), CallWriter(context))
 
     async def GetClosure(
         self,

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Any
 
 import grpc
 import pytest
-from integration.wire.conftest import database, directory, engine, plane, settings, wire, worker
+from integration.wire.conftest import database, directory, engine, plane, settings, wire
 from support.hand_worker import HandWorker, execution_event, node_event
+from support.local_call import LocalCall
 from support.packages import DOMAIN, PROJECT, chain, identifier, package
 from support.wire import Wire, execution_id, integer_inputs, refused
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.store.database import SqlDatabase
-from volery_dataplane.wire.control_plane import KEPT_LOGS, MESSAGE_LIMIT, GrpcControlPlane
+from volery_dataplane.wire.choosing import TransportName
+from volery_dataplane.wire.control_plane import MESSAGE_LIMIT, GrpcControlPlane
+from volery_dataplane.wire.local_stream import local_socket
+from volery_dataplane.wire.streams import KEPT_LOGS
 from volery_dataplane.worker.ports import Unanswered
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.identifier_pb2 import EntityKind
@@ -39,11 +44,29 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 )
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
-__all__ = ["database", "directory", "engine", "plane", "settings", "wire", "worker"]  # fixtures
+__all__ = ["database", "directory", "engine", "plane", "settings", "wire"]  # fixtures
 
 RUNNING = execution_event(ExecutionPhase.EXECUTION_PHASE_RUNNING)
 DONE = NodePhase.NODE_PHASE_SUCCEEDED
 _ALL = ListExecutionsRequest(project=PROJECT, domain=DOMAIN, page_size=1_000)
+
+
+@pytest.fixture(params=["grpc", "local"])
+def transport(request: pytest.FixtureRequest) -> TransportName:
+    """What streams travel over: all that is said here holds for both."""
+    name: TransportName = request.param
+    return name
+
+
+@pytest.fixture
+def socket(wire: Wire, transport: TransportName) -> str:
+    return local_socket(wire.address) if transport == "local" else ""
+
+
+@pytest.fixture
+async def worker(wire: Wire, socket: str) -> AsyncIterator[HandWorker]:
+    async with HandWorker.connected(wire.channel, socket) as worker:
+        yield worker
 
 
 @pytest.fixture(autouse=True)
@@ -90,11 +113,17 @@ async def test_a_worker_that_says_what_cannot_be_said_is_told_so(worker: HandWor
             await worker.heard()
 
 
-async def test_a_stream_begins_with_hello(wire: Wire) -> None:
-    call = WorkerServiceStub(wire.channel).Work()  # type: ignore[no-untyped-call]  # generated
-    await call.write(WorkRequest(capacity=Capacity(executions=1)))
-    async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"):
-        await call.read()
+async def test_a_stream_begins_with_hello(wire: Wire, socket: str) -> None:
+    async with AsyncExitStack() as opened:
+        call: Any
+        if socket:
+            call = await LocalCall.opened(socket)
+            opened.push_async_callback(call.close)
+        else:
+            call = WorkerServiceStub(wire.channel).Work()  # type: ignore[no-untyped-call]  # generated
+        await call.write(WorkRequest(capacity=Capacity(executions=1)))
+        async with refused(grpc.StatusCode.INVALID_ARGUMENT, "INVALID_ARGUMENT"):
+            await call.read()
 
 
 async def test_large_values_never_share_a_message_that_would_be_too_large(
@@ -147,8 +176,8 @@ class Listener:
 
 
 @asynccontextmanager
-async def line(listener: Listener, target: str) -> AsyncIterator[GrpcControlPlane]:
-    control_plane = GrpcControlPlane(target)
+async def line(listener: Listener, target: str, transport: TransportName) -> AsyncIterator[GrpcControlPlane]:
+    control_plane = GrpcControlPlane(target, transport)
     serving = asyncio.create_task(control_plane.serve(listener))
     try:
         yield control_plane
@@ -158,20 +187,26 @@ async def line(listener: Listener, target: str) -> AsyncIterator[GrpcControlPlan
         await control_plane.close()
 
 
-async def test_a_line_that_is_restarted_begins_with_another_hello(wire: Wire) -> None:
+async def test_a_line_that_is_restarted_begins_with_another_hello(
+    wire: Wire, transport: TransportName
+) -> None:
     listener = Listener()
-    async with line(listener, wire.address) as control_plane:
+    async with line(listener, wire.address, transport) as control_plane:
         assert await listener.until("welcome") == ["hello session-1", "welcome"]
         control_plane.restart()
         assert await listener.until("welcome") == ["disconnected", "hello session-1", "welcome"]
 
 
-async def test_a_session_that_was_ended_is_refused_and_the_worker_hears_of_it(wire: Wire) -> None:
+async def test_a_session_that_was_ended_is_refused_and_the_worker_hears_of_it(
+    wire: Wire, transport: TransportName
+) -> None:
     listener, newer = Listener(), Listener()
     newer.session = 7
-    async with line(listener, wire.address) as control_plane:
+    async with line(listener, wire.address, transport) as control_plane:
         await listener.until("welcome")
-        async with line(newer, wire.address):  # the same worker: its newer session ends the older one
+        async with line(
+            newer, wire.address, transport
+        ):  # the same worker: its newer session ends the older one
             await newer.until("welcome")
         control_plane.restart()
         heard = await listener.until("welcome")
@@ -220,15 +255,15 @@ async def test_an_execution_whose_creator_has_gone_is_given_to_a_worker_all_the_
 
 
 async def test_output_of_tasks_is_kept_while_the_line_is_down_but_not_without_limit(
-    plane: ControlPlane, wire: Wire
+    plane: ControlPlane, wire: Wire, transport: TransportName
 ) -> None:
     listener = Listener()
-    async with line(listener, "unix:///nowhere/at/all") as control_plane:
+    async with line(listener, "unix:///nowhere/at/all", transport) as control_plane:
         chunk = LogChunk(path="n0", attempt=1, stream=LogStream.LOG_STREAM_STDOUT, data=b"x")
         logs = ExecutionLogs(execution_key=1, fencing_token=1, chunks=[chunk])
         for _ in range(2 * KEPT_LOGS):
             control_plane.send(WorkRequest(log_batch=LogBatch(logs=[logs])))
             control_plane.send(WorkRequest(capacity=Capacity(executions=1)))
-        kept = list(control_plane._pending)
+        kept = list(control_plane._line._queue)
         assert len(kept) == KEPT_LOGS
         assert all(message.HasField("log_batch") for message in kept)

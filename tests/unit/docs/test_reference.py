@@ -74,7 +74,7 @@ def help_of_serve() -> str:
     return str(serve.format_usage()) + " --help"
 
 
-SAMPLES = {"slots": "3", "executions": "7", "drain_grace": "1.5", "state": "/somewhere"}
+SAMPLES = {"slots": "3", "executions": "7", "drain_grace": "1.5", "state": "/somewhere", "transport": "grpc"}
 
 
 def test_every_setting_of_a_worker_is_told_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,7 +91,7 @@ def test_every_setting_of_a_worker_is_told_and_read(monkeypatch: pytest.MonkeyPa
             default = getattr(worker.parse(["run"]), name)
             expected = Path(row["default"]).resolve() if name == "state" else row["default"]
             assert in_words(default).removesuffix(".0") == str(expected)
-        sample = "5" if name in (*SAMPLES, "ready_fd") else "somewhere"
+        sample = "grpc" if name == "transport" else "5" if name in (*SAMPLES, "ready_fd") else "somewhere"
         assert worker.parse(["run", row["option"], sample]) != worker.parse(["run"])
 
 

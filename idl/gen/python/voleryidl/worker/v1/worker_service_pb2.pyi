@@ -49,6 +49,21 @@ class WorkResponse(_message.Message):
     go_away: GoAway
     def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignment_batch: _Optional[_Union[AssignmentBatch, _Mapping]] = ..., acknowledgement_batch: _Optional[_Union[AcknowledgementBatch, _Mapping]] = ..., renewed: _Optional[_Union[Renewed, _Mapping]] = ..., inbox_batch: _Optional[_Union[InboxBatch, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ...) -> None: ...
 
+class WorkOpening(_message.Message):
+    __slots__ = ("version", "metadata")
+    class MetadataEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    VERSION_FIELD_NUMBER: _ClassVar[int]
+    METADATA_FIELD_NUMBER: _ClassVar[int]
+    version: int
+    metadata: _containers.ScalarMap[str, str]
+    def __init__(self, version: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
+
 class Hello(_message.Message):
     __slots__ = ("worker_id", "session_id", "version", "pools", "held")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]

@@ -1,0 +1,1 @@
+"""The second way to the `Work` stream: frames over a Unix socket, for workers on the same machine."""
