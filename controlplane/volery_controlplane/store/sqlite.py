@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import time
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+import structlog
 from sqlalchemy.sql import Executable
 from volery_rules.paths import from_sort_key
 
@@ -15,6 +17,8 @@ from volery_controlplane.domain.errors import Refusal, Unavailable
 from volery_controlplane.domain.records import Micros
 from volery_controlplane.store.refusals import from_encoding, from_sqlite
 from volery_controlplane.store.statements import SQLITE, Row, Statement, render
+
+log = structlog.get_logger(__name__)
 
 _PRAGMAS = (
     "PRAGMA journal_mode = WAL",
@@ -26,6 +30,12 @@ _PRAGMAS = (
     "PRAGMA journal_size_limit = 67108864",
 )
 
+
+WAL_BYTES = 17 * 1024 * 1024
+"""What the write-ahead log grows to before it is checkpointed and begun again from its start."""
+
+ROOM_TO_SPARE = 16
+"""So many times as much must be free on the disk, or the log is left to grow by itself."""
 
 _WRITER = ("PRAGMA cache_size = -32768",)  # 32 MiB
 _READER = ("PRAGMA cache_size = -4096", "PRAGMA query_only = ON")
@@ -49,6 +59,29 @@ def connect(path: str, synchronous: str, *, write: bool = True) -> sqlite3.Conne
     for pragma in (*_PRAGMAS, *(_WRITER if write else _READER), f"PRAGMA synchronous = {synchronous}"):
         connection.execute(pragma).close()
     return connection
+
+
+def lay_out_log(connection: sqlite3.Connection, path: str) -> None:
+    """Gives the write-ahead log its full length before anything is written to it.
+
+    A commit that makes the log longer waits for the file system to record the new length as well: half as
+    long again. SQLite finds the end of the log by its checksums, so what has not been written yet is as
+    harmless as what is left over from an earlier round. The write lock is held meanwhile, since where the
+    file system cannot do this the C library fills the file itself.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return  # macOS
+    try:
+        connection.execute("BEGIN IMMEDIATE").close()
+        try:
+            with open(f"{path}-wal", "r+b") as wal:
+                free = os.statvfs(path)
+                if free.f_bavail * free.f_frsize > WAL_BYTES * ROOM_TO_SPARE:
+                    os.posix_fallocate(wal.fileno(), 0, WAL_BYTES)
+        finally:
+            connection.execute("ROLLBACK").close()
+    except (OSError, sqlite3.Error) as problem:  # it only makes commits faster
+        log.debug("the write-ahead log was not laid out", reason=str(problem))
 
 
 class SqliteLink:
@@ -147,9 +180,12 @@ class SqliteEngine:
     def connect(self, *, write: bool) -> SqliteLink:
         """Opens a connection; raises Unavailable."""
         try:
-            return SqliteLink(connect(self._path, self._synchronous, write=write))
+            connection = connect(self._path, self._synchronous, write=write)
         except sqlite3.Error as error:
             raise Unavailable(f"the database file {self._path} cannot be opened: {error}") from error
+        if write and self._synchronous == "full":  # nobody else waits for the disk at a commit
+            lay_out_log(connection, self._path)
+        return SqliteLink(connection)
 
     def refusal(self, error: Exception) -> Refusal | None:
         """What an error of the driver stands for; None for other errors."""
