@@ -48,7 +48,9 @@ def scratch() -> tempfile.TemporaryDirectory[str]:
 
 
 @contextmanager
-def serving(mode: str, lease_seconds: float = 15) -> Iterator[tuple[Planes, Bench]]:
+def serving(
+    mode: str, lease_seconds: float = 15, transport: str = "auto", kind: type[Planes] = Planes
+) -> Iterator[tuple[Planes, Bench]]:
     """Both planes on a fresh database of a mode, with the scenarios' workflows registered and warm."""
     database = ""
     if mode == "postgres":
@@ -57,8 +59,12 @@ def serving(mode: str, lease_seconds: float = 15) -> Iterator[tuple[Planes, Benc
         database = fresh_postgres()
     synchronous = mode.removeprefix("sqlite-") if mode.startswith("sqlite-") else "full"
     with scratch() as directory:
-        planes = Planes(
-            Path(directory), database=database, synchronous=synchronous, lease_seconds=lease_seconds
+        planes = kind(
+            Path(directory),
+            database=database,
+            synchronous=synchronous,
+            lease_seconds=lease_seconds,
+            transport=transport,
         )
         try:
             planes.start()

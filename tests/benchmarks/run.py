@@ -5,11 +5,13 @@ logs are captured, a watcher follows each single execution, and afterwards the n
 API. Every table says which durability mode it was measured in.
 
     python tests/benchmarks/run.py [--only chain,fan,…] [--quick] [--database sqlite-full …] [--json FILE]
+    python tests/benchmarks/run.py --profile stages [--database sqlite-full …] [--transport grpc local]
 """
 
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,6 +21,7 @@ import psutil
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
+from benchmarks import stages
 from benchmarks.engine import ISOLATED, MODES, Bench, scratch, serving
 from benchmarks.figures import Figure, show, surroundings, write
 from benchmarks.floors import pool_rate, raw_store
@@ -170,7 +173,16 @@ def main() -> None:
     parser.add_argument("--database", nargs="+", default=list(MODES), choices=list(MODES))
     parser.add_argument("--nodes", type=int, default=LARGE, help="of the large execution")
     parser.add_argument("--json", type=Path, help="keep all figures in this file")
+    parser.add_argument("--profile", choices=["stages"], help="where the time of a node of a chain goes")
+    parser.add_argument("--transport", nargs="+", default=["auto"], help="of a profile: auto, local, grpc")
     given = parser.parse_args()
+    if given.profile:
+        ways = [(mode, way) for mode in given.database for way in given.transport]
+        print(f"load {os.getloadavg()[0]:.1f}, {os.cpu_count()} cores")
+        stages.show(
+            {f"{mode}, {way}": stages.profile(mode, way, 5 if given.quick else 20) for mode, way in ways}
+        )
+        return
     only = [name for name in given.only.split(",") if name]
     if unknown := [name for name in only if name not in names]:
         parser.error(f"no such scenario: {', '.join(unknown)}; there are {', '.join(names)}")
