@@ -6,7 +6,11 @@ index; node ids begin with a letter. The empty path is the execution itself.
 
 from __future__ import annotations
 
+import re
+
 INDEX_WIDTH = 10
+
+_HAS_ITEM = re.compile(r"(?:^|/)[0-9]+(?:/|$)").search
 
 
 def join(parent: str, segment: str | int) -> str:
@@ -56,7 +60,7 @@ def sort_key(path: str) -> str:
     Raises:
         ValueError: an index has more than ten digits.
     """
-    if not any(character.isdigit() for character in path):
+    if _HAS_ITEM(path) is None:
         return path
     return "/".join(_padded(segment) for segment in path.split("/"))
 

@@ -3,13 +3,16 @@
 Times are microseconds since the epoch, UTC (`Micros`): one integer in a row, no time zone to lose.
 Messages that nobody queries by (failures, options, counts) are kept serialised, as `bytes`; the
 field's comment names the message.
+
+Rows of nodes, attempts and values are tuples with names: several are made for every node that runs, and
+making a frozen dataclass of so many fields costs four times as much.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NewType
+from typing import NamedTuple, NewType
 
 Micros = NewType("Micros", int)
 ExecutionKey = NewType("ExecutionKey", int)
@@ -139,8 +142,7 @@ class ExecutionHead:
     start_time: Micros | None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeRow:
+class NodeRow(NamedTuple):
     """A node execution as it stands. `path` as in NodeEvent."""
 
     path: str
@@ -180,8 +182,7 @@ class Standings:
     more: bool
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptRow:
+class AttemptRow(NamedTuple):
     """One try at a task as it stands."""
 
     path: str
@@ -196,8 +197,7 @@ class AttemptRow:
     worker_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class ValueRow:
+class ValueRow(NamedTuple):
     """One value, or one chunk of a collection.
 
     Direction: 0 what the caller gave (path ""), 1 effective inputs (path ""), 2 outputs (of the node,

@@ -239,10 +239,6 @@ def micros(time: Timestamp) -> Micros:
     return Micros(time.seconds * 1_000_000 + time.nanos // 1_000)
 
 
-def _optional_micros(event: NodeEvent, field: str) -> Micros | None:
-    return micros(getattr(event, field)) if event.HasField(field) else None
-
-
 def _next_phase(current: int, reported: int) -> int:
     """The phase after a reported one. A worker that has not yet read of an abort cannot undo it."""
     if current == ExecutionPhase.EXECUTION_PHASE_ABORTING and reported not in TERMINAL_EXECUTION_PHASES:
@@ -256,51 +252,67 @@ def _fold_node(
     event: NodeEvent, nodes: dict[str, NodeRow], attempts: dict[tuple[str, int], AttemptRow], worker_id: str
 ) -> None:
     """Adds one node event to the rows; a later event of the same node replaces the earlier one's row."""
-    path = event.path
+    path, phase = event.path, event.phase
     if not path:
         raise Invalid("a node event without a path")
-    if not event.phase:
+    if not phase:
         raise Invalid(f"an event of node {path} without a phase")
-    queue_time = _optional_micros(event, "queue_time")
-    start_time = _optional_micros(event, "start_time")
-    end_time = _optional_micros(event, "end_time")
-    failure = event.failure.SerializeToString() if event.HasField("failure") else b""
-    failed = event.attempt_phase in _FAILED_ATTEMPTS
+    has = event.HasField
+    queue_time = micros(event.queue_time) if has("queue_time") else None
+    start_time = micros(event.start_time) if has("start_time") else None
+    end_time = micros(event.end_time) if has("end_time") else None
+    failure = event.failure.SerializeToString() if has("failure") else b""
+    attempt, attempt_phase = event.attempt, event.attempt_phase
+    failed = attempt_phase in _FAILED_ATTEMPTS
     by_infrastructure = failed and event.infrastructure_failure
-    earlier = nodes.get(path)
-    nodes[path] = NodeRow(
-        path=path,
-        kind=event.kind,
-        phase=event.phase,
-        attempt=event.attempt,
-        name=event.name or (earlier.name if earlier else ""),
-        target_name=event.target_name or (earlier.target_name if earlier else ""),
-        queue_time=queue_time if earlier is None or earlier.queue_time is None else earlier.queue_time,
-        start_time=start_time if earlier is None or earlier.start_time is None else earlier.start_time,
-        end_time=end_time if event.phase not in _OPEN else None,
-        failure=failure,
-        waiting_reason=event.waiting_reason,
-        wake_time=_optional_micros(event, "wake_time"),
-        cache_status=event.cache_status,
-        cache_source=event.cache_source.SerializeToString() if event.HasField("cache_source") else b"",
-        item_count=event.item_count,
-        user_failures=(earlier.user_failures if earlier else 0) + (failed and not by_infrastructure),
-        infrastructure_failures=(earlier.infrastructure_failures if earlier else 0) + by_infrastructure,
+    # By position: this is the hot path of the platform, and names cost as much again.
+    row = NodeRow(
+        path,
+        event.kind,
+        phase,
+        attempt,
+        event.name,
+        event.target_name,
+        queue_time,
+        start_time,
+        end_time if phase not in _OPEN else None,
+        failure,
+        event.waiting_reason,
+        micros(event.wake_time) if has("wake_time") else None,
+        event.cache_status,
+        event.cache_source.SerializeToString() if has("cache_source") else b"",
+        event.item_count,
+        int(failed and not by_infrastructure),
+        int(by_infrastructure),
     )
+    earlier = nodes.get(path)
+    nodes[path] = row if earlier is None else _merged(earlier, row)
     # An attempt's row is written when it runs or ends; until then its node's row says it is intended.
-    if event.attempt and event.attempt_phase > AttemptPhase.ATTEMPT_PHASE_QUEUED:
-        attempts[path, event.attempt] = AttemptRow(
-            path=path,
-            attempt=event.attempt,
-            phase=event.attempt_phase,
-            queue_time=queue_time,
-            start_time=start_time,
-            end_time=end_time,
-            failure=failure,
-            retry_decision=event.retry_decision,
-            infrastructure_failure=by_infrastructure,
-            worker_id=worker_id,
+    if attempt and attempt_phase > AttemptPhase.ATTEMPT_PHASE_QUEUED:
+        attempts[path, attempt] = AttemptRow(
+            path,
+            attempt,
+            attempt_phase,
+            queue_time,
+            start_time,
+            end_time,
+            failure,
+            event.retry_decision,
+            by_infrastructure,
+            worker_id,
         )
+
+
+def _merged(earlier: NodeRow, later: NodeRow) -> NodeRow:
+    """The row of a node that a report speaks of more than once."""
+    return later._replace(
+        name=later.name or earlier.name,
+        target_name=later.target_name or earlier.target_name,
+        queue_time=later.queue_time if earlier.queue_time is None else earlier.queue_time,
+        start_time=later.start_time if earlier.start_time is None else earlier.start_time,
+        user_failures=earlier.user_failures + later.user_failures,
+        infrastructure_failures=earlier.infrastructure_failures + later.infrastructure_failures,
+    )
 
 
 _OPEN = frozenset({NodePhase.NODE_PHASE_QUEUED, NodePhase.NODE_PHASE_RUNNING, NodePhase.NODE_PHASE_WAITING})
@@ -309,12 +321,12 @@ _OPEN = frozenset({NodePhase.NODE_PHASE_QUEUED, NodePhase.NODE_PHASE_RUNNING, No
 def _values(report: ExecutionReport, hits: Sequence[Hit]) -> list[ValueRow]:
     rows = [
         ValueRow(
-            path=output.path,
-            direction=OUTPUTS,
-            name=output.name,
-            chunk=output.chunk,
-            chunk_count=output.chunk_count or 1,
-            content=output.value.SerializeToString(),
+            output.path,
+            OUTPUTS,
+            output.name,
+            output.chunk,
+            output.chunk_count or 1,
+            output.value.SerializeToString(),
         )
         for output in report.outputs
     ]

@@ -86,7 +86,7 @@ async def test_what_a_later_report_leaves_empty_stays(database: SqlDatabase) -> 
 
     key = await database.transact(intention)
     found = await database.read(lambda tx: node_by_path(tx, key, "n0"))
-    assert found == replace(begun, phase=NODE_RUNNING, attempt=2, start_time=Micros(6))
+    assert found == begun._replace(phase=NODE_RUNNING, attempt=2, start_time=Micros(6))
 
 
 async def test_a_wait_is_over_when_the_next_report_does_not_tell_of_it(database: SqlDatabase) -> None:
