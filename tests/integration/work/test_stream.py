@@ -17,10 +17,9 @@ from support.wire import Wire, execution_id, integer_inputs, refused
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.store.database import SqlDatabase
 from volery_dataplane.wire.choosing import TransportName
-from volery_dataplane.wire.control_plane import MESSAGE_LIMIT, GrpcControlPlane
+from volery_dataplane.wire.control_plane import GrpcControlPlane
 from volery_dataplane.wire.local_stream import local_socket
 from volery_dataplane.wire.streams import KEPT_LOGS
-from volery_dataplane.worker.ports import Unanswered
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.identifier_pb2 import EntityKind
 from voleryidl.core.v1.literals_pb2 import Literal
@@ -218,12 +217,12 @@ async def test_a_closure_too_long_for_a_message_is_not_taken_for_a_line_that_is_
     plane: ControlPlane, wire: Wire
 ) -> None:
     closure = WorkflowClosure()
-    closure.primary.name = "x" * (MESSAGE_LIMIT + 1)
+    closure.primary.name = "x" * plane.settings.message_size_limit
     database = SqlDatabase.open(plane.settings.database)
     await database.transact(lambda tx: tx.entities.insert([], {"long": closure.SerializeToString()}))
     await asyncio.to_thread(database.close)
-    async with line(Listener(), wire.address) as control_plane:
-        with pytest.raises(Unanswered, match="larger than max"):
+    async with line(Listener(), wire.address, "grpc") as control_plane:
+        with pytest.raises(LookupError, match="message_size_limit"):
             await control_plane.closure("long")
         with pytest.raises(LookupError):
             await control_plane.closure("none")
