@@ -51,6 +51,10 @@ class Scope(Protocol):
     def working_dir(self) -> str:
         """A directory of the attempt alone."""
 
+    @property
+    def traceparent(self) -> str:
+        """The W3C trace context of the attempt; empty when it is not traced."""
+
 
 class Runner:
     """Runs one task, any number of times."""
@@ -81,6 +85,7 @@ class Runner:
                 scope.storage_prefix,
                 scope.inline_limit,
                 scope.working_dir,
+                scope.traceparent,
             )
         )
         workspace = Workspace(context.storage_prefix, context.working_dir)

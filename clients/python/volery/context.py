@@ -19,6 +19,8 @@ class TaskContext:
         storage_prefix: a URI of a prefix that belongs to this attempt alone.
         inline_limit: outputs of more bytes than this are put below the prefix.
         working_dir: a directory of this attempt alone, empty at the start.
+        traceparent: the W3C trace context of this attempt, to be passed on to services that are called;
+            empty when it is not traced.
     """
 
     execution: str = ""
@@ -27,6 +29,7 @@ class TaskContext:
     storage_prefix: str = ""
     inline_limit: int = 16384
     working_dir: str = ""
+    traceparent: str = ""
 
     @property
     def is_local(self) -> bool:

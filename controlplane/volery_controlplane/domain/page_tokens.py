@@ -60,24 +60,29 @@ def read(token: str, binding: str) -> Cursor | None:
         case [int(number), str(bound), [*cursor]] if number == _FORMAT:
             pass
         case _:
-            raise _refusal("is not a page token of this server")
+            raise not_issued_here()
     if bound != binding:
         raise _refusal("belongs to a list with another parent, filter or order")
     # bool is an int to isinstance, but no store ever issued one
     place = tuple(part for part in cursor if isinstance(part, str | int) and not isinstance(part, bool))
     if not place or len(place) != len(cursor):
-        raise _refusal("is not a page token of this server")
+        raise not_issued_here()
     return place
 
 
 def _decode(token: str) -> object:
     if len(token) > _LONGEST:
-        raise _refusal("is not a page token of this server")
+        raise not_issued_here()
     try:
         padded = token.encode("ascii") + b"=" * (-len(token) % 4)
         return json.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (UnicodeError, binascii.Error, ValueError, RecursionError) as error:
-        raise _refusal("is not a page token of this server") from error
+        raise not_issued_here() from error
+
+
+def not_issued_here() -> Invalid:
+    """The refusal of a token that this server did not issue for the list."""
+    return _refusal("is not a page token of this server")
 
 
 def _refusal(message: str) -> Invalid:

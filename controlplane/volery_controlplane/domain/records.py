@@ -94,6 +94,7 @@ class NewExecution:
     create_time: Micros
     warnings: Sequence[str]
     pool: str = ""
+    traceparent: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +123,7 @@ class ExecutionRecord:
     last_sequence: int
     warnings: Sequence[str]
     worker_id: str
+    traceparent: str = ""  # W3C trace context of its span; empty when it is not traced
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +197,9 @@ class AttemptRow(NamedTuple):
     retry_decision: str
     infrastructure_failure: bool
     worker_id: str = ""
+    launch_time: Micros | None = None
+    code_time: Micros | None = None
+    commit_time: Micros | None = None  # of its end
 
 
 class ValueRow(NamedTuple):
@@ -283,12 +288,20 @@ class ClaimedExecution:
 
 @dataclass(frozen=True, slots=True)
 class SessionRecord:
-    """A worker's session and the end of its lease."""
+    """A worker's session and the end of its lease; the rest is what the worker tells people of itself."""
 
     session_id: str
     worker_id: str
     expire_time: Micros
     ended: bool
+    version: str = ""
+    pools: Sequence[str] = ()
+    slots: int = 0
+    executions: int = 0
+    open_time: Micros = Micros(0)
+    renew_time: Micros = Micros(0)
+    busy_slots: int = 0
+    waiting_attempts: int = 0
 
 
 @dataclass(frozen=True, slots=True)

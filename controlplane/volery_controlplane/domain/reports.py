@@ -146,7 +146,7 @@ def fold(
     start_time = head.start_time
     for event in journal.events:
         if event.HasField("node"):
-            _fold_node(event.node, nodes, attempts, worker_id)
+            _fold_node(event.node, nodes, attempts, worker_id, now)
         elif event.HasField("execution"):
             phase = _next_phase(phase, event.execution.phase)
             if event.execution.HasField("failure"):
@@ -249,7 +249,11 @@ def _next_phase(current: int, reported: int) -> int:
 
 
 def _fold_node(
-    event: NodeEvent, nodes: dict[str, NodeRow], attempts: dict[tuple[str, int], AttemptRow], worker_id: str
+    event: NodeEvent,
+    nodes: dict[str, NodeRow],
+    attempts: dict[tuple[str, int], AttemptRow],
+    worker_id: str,
+    now: Micros,
 ) -> None:
     """Adds one node event to the rows; a later event of the same node replaces the earlier one's row."""
     path, phase = event.path, event.phase
@@ -300,6 +304,9 @@ def _fold_node(
             event.retry_decision,
             by_infrastructure,
             worker_id,
+            micros(event.launch_time) if has("launch_time") else None,
+            micros(event.code_time) if has("code_time") else None,
+            None if attempt_phase == AttemptPhase.ATTEMPT_PHASE_RUNNING else now,
         )
 
 

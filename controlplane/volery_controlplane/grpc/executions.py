@@ -109,6 +109,16 @@ class ExecutionServicer(execution_service_pb2_grpc.ExecutionServiceServicer):
             node_execution=convert.node_to_wire(node), attempts=map(convert.attempt_to_wire, attempts)
         )
 
+    async def ListAttempts(
+        self, request: wire.ListAttemptsRequest, context: Context
+    ) -> wire.ListAttemptsResponse:
+        """Reads a page of the attempts of all nodes."""
+        asked = PageRequest(request.page_size, request.page_token)
+        page = await self._executions.attempt_page(convert.name_from_wire(request.execution_id), asked)
+        return wire.ListAttemptsResponse(
+            attempts=map(convert.attempt_to_wire, page.items), next_page_token=page.next_token
+        )
+
     async def GetNodeExecutionData(
         self, request: wire.GetNodeExecutionDataRequest, context: Context
     ) -> wire.GetNodeExecutionDataResponse:

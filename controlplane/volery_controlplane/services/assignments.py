@@ -154,6 +154,7 @@ def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow]) -> Assignment:
         create_time=created,
         inputs=LiteralMap(),
         last_report_number=item.last_report,
+        traceparent=record.traceparent,
     )
     are_whole = all(row.chunk_count <= 1 for row in rows)
     page.inputs_complete = are_whole and sum(len(row.content) for row in rows) <= INPUT_BYTES

@@ -18,6 +18,7 @@ from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import NodeKind
 
+from volery_controlplane.domain import page_tokens
 from volery_controlplane.domain.errors import AlreadyExists, NotFound, Refusal, Uncertain
 from volery_controlplane.domain.filter_text import Labels, Text, Time, Words, choice_of
 from volery_controlplane.domain.records import (
@@ -67,6 +68,9 @@ _Ready = tuple[Target, LiteralMap]
 _LONGEST_SILENCE = 15.0
 """Seconds after which a waiter looks by itself, for ends that another control plane committed."""
 
+ATTEMPTS = Listing("attempts")
+_MOST_ATTEMPTS = 1 << 32  # their number on the wire has 32 bits
+
 NODE_EXECUTIONS = Listing(
     "node_executions",
     {
@@ -85,6 +89,7 @@ class ExecutionIntention:
     id: ExecutionName
     target: Identifier
     principal: str
+    traceparent: str = ""
     inputs: LiteralMap = field(default_factory=LiteralMap)
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
     request_id: str = ""
@@ -311,6 +316,23 @@ class Executions:
 
         return await self._database.read(query)
 
+    async def attempt_page(self, id: ExecutionName, request: PageRequest) -> Page[AttemptRow]:
+        """A page of the attempts of all nodes, in the order of their paths."""
+        plan = ATTEMPTS.plan(request, id.project, id.domain, id.name)
+        match plan.query.after:
+            case None:
+                after = ("", 0)
+            case (str(path), int(attempt)) if "\0" not in path and 0 < attempt < _MOST_ATTEMPTS:
+                after = (path, attempt)
+            case _:
+                raise page_tokens.not_issued_here()
+
+        def query(tx: Transaction) -> Page[AttemptRow]:
+            rows = tx.executions.all_attempts(required(tx, id).key, after, plan.query.limit)
+            return plan.page(rows, tx.executions.attempt_cursor_of)
+
+        return await self._database.read(query)
+
     async def node_outputs(self, id: ExecutionName, path: str) -> LiteralMap | None:
         """What came out of a node; None when it has not ended well."""
 
@@ -356,6 +378,7 @@ class Executions:
             principal=intention.principal,
             create_time=tx.now,
             warnings=(),
+            traceparent=intention.traceparent,
         )
         hold = self._hold(tx, target.closure_digest, options, place)
         effective = rows_of(INPUTS, inputs)
@@ -436,6 +459,7 @@ def _as_created(new: NewExecution, key: ExecutionKey, hold: FirstHold | None) ->
         last_sequence=0 if report is None else report.last_sequence,
         warnings=new.warnings,
         worker_id="" if hold is None else hold.worker_id,
+        traceparent=new.traceparent,
     )
 
 

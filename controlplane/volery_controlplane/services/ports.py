@@ -205,6 +205,12 @@ class ExecutionStore(Protocol):
     def attempts(self, key: ExecutionKey, path: str) -> Sequence[AttemptRow]:
         """The attempts of a node, first to last."""
 
+    def all_attempts(self, key: ExecutionKey, after: tuple[str, int], limit: int) -> Sequence[AttemptRow]:
+        """Attempts of all nodes in the order of paths, after a cursor's; ("", 0) is the beginning."""
+
+    def attempt_cursor_of(self, row: AttemptRow) -> Cursor:
+        """Where the page after this row begins."""
+
     def values(self, key: ExecutionKey, path: str, direction: int, name: str = "") -> Sequence[ValueRow]:
         """Values of a node (all names where `name` is empty), ordered by name and chunk."""
 
@@ -252,8 +258,13 @@ class SessionStore(Protocol):
     def is_open(self, session_id: str) -> bool:
         """Whether a session may be given something; it cannot end before this transaction does."""
 
-    def renew(self, session_id: str, expire_time: Micros) -> bool:
-        """Extends a lease; False when the session has ended."""
+    def all_open(self, limit: int) -> Sequence[SessionRecord]:
+        """Sessions that have not ended, by worker."""
+
+    def renew(
+        self, session_id: str, expire_time: Micros, now: Micros, busy_slots: int, waiting_attempts: int
+    ) -> bool:
+        """Extends a lease, with what its worker is busy with; False when the session has ended."""
 
     def end(self, session_id: str) -> None:
         """Ends a session."""

@@ -160,7 +160,7 @@ class WorkStreams:
             answer = await self._work.report(session, request.report_batch)
             await outbox.write(WorkResponse(acknowledgement_batch=answer))
         elif arm == "renewal":
-            alive = await self._work.renew(session)
+            alive = await self._work.renew(session, request.renewal)
             await outbox.write(WorkResponse(renewed=Renewed(number=request.renewal.number, alive=alive)))
         elif arm == "capacity":
             session.capacity = request.capacity.executions

@@ -32,6 +32,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     Hello,
     ItemValues,
     NodeOutput,
+    Renewal,
     ReportBatch,
     ValueRef,
     Welcome,
@@ -148,7 +149,18 @@ class WorkService:
         lease = int(self._settings.lease.total_seconds() * 1_000_000)
 
         def intention(tx: Transaction) -> tuple[list[int], list[int]]:
-            session = SessionRecord(hello.session_id, hello.worker_id, Micros(tx.now + lease), False)
+            session = SessionRecord(
+                session_id=hello.session_id,
+                worker_id=hello.worker_id,
+                expire_time=Micros(tx.now + lease),
+                ended=False,
+                version=hello.version,
+                pools=tuple(hello.pools),
+                slots=hello.slots,
+                executions=hello.executions,
+                open_time=tx.now,
+                renew_time=tx.now,
+            )
             for ended in tx.sessions.open(session):
                 tx.executions.release_session(ended)
             held = tx.executions.held(hello.session_id)
@@ -175,11 +187,12 @@ class WorkService:
         opened.inbox_sent.update((key, 0) for key in kept)
         return opened, welcome
 
-    async def renew(self, session: WorkerSession) -> bool:
+    async def renew(self, session: WorkerSession, renewal: Renewal) -> bool:
         """Extends the lease of all that the session holds; False when the session has ended."""
         lease = int(self._settings.lease.total_seconds() * 1_000_000)
+        busy, waiting = renewal.busy_slots, renewal.waiting_attempts
         alive = await self._database.transact(
-            lambda tx: tx.sessions.renew(session.session_id, Micros(tx.now + lease))
+            lambda tx: tx.sessions.renew(session.session_id, Micros(tx.now + lease), tx.now, busy, waiting)
         )
         if not alive:
             session.capacity = 0

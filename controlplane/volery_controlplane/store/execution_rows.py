@@ -36,6 +36,7 @@ _RECORD: Final = (
     "last_sequence",
     "warnings",
     "worker_id",
+    "traceparent",
 )
 
 _HEAD: Final = (
@@ -60,7 +61,7 @@ HEAD_COLUMNS = tuple(EXECUTION.c[name] for name in _HEAD)
 def to_record(row: Row) -> ExecutionRecord:
     """The record of a row of `RECORD_COLUMNS`."""
     warnings = json.loads(row[22]) if row[22] != "[]" else ()
-    fields: Row = (row[0], ExecutionName(row[1], row[2], row[3]), *row[4:22], warnings, row[23])
+    fields: Row = (row[0], ExecutionName(row[1], row[2], row[3]), *row[4:22], warnings, *row[23:])
     return ExecutionRecord(*fields)
 
 

@@ -63,6 +63,7 @@ _GIVEN = (
     "warnings",
     "pool",
     "create_time",
+    "traceparent",
 )
 _BEGUN = (
     "phase",
@@ -217,6 +218,7 @@ class SqlExecutionStore(Reports, Holds, JournalReads):
             json.dumps(list(new.warnings)) if new.warnings else "[]",
             new.pool,
             new.create_time,
+            new.traceparent,
             *(_NOT_BEGUN if hold is None else _begun(hold)),
         )
         if row is None:
@@ -303,7 +305,7 @@ class SqlExecutionStore(Reports, Holds, JournalReads):
         if row is None:
             raise WrongPhase("the execution has ended")
         position, sequence = row
-        self._link.change(INSERT_INBOX, key, position, entry)
+        self._link.change(INSERT_INBOX, key, position, entry, now)
         self._link.change(INSERT_JOURNAL, key, sequence, sequence - event_count + 1, now, *packed(journal))
         if heads[key].phase != phase:
             self._link.change(INSERT_CHANGE, key)

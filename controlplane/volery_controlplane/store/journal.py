@@ -47,14 +47,14 @@ def _inbox(dialect: str) -> Executable:
 
 
 def _insert_inbox(dialect: str) -> Executable:
-    names = ("execution_key", "position", "content")
+    names = ("execution_key", "position", "content", "time")
     return insert_into(_I, dialect).values(**parameters(names))
 
 
 INSERT_JOURNAL = RowInsert(
     _J, ("execution_key", "last_sequence", "first_sequence", "time", "compressed", "content"), 2
 )
-INSERT_INBOX = Statement(_insert_inbox, "execution_key", "position", "content")
+INSERT_INBOX = Statement(_insert_inbox, "execution_key", "position", "content", "time")
 _READ = Statement(_read, "key", "after", "limit")
 _OLDEST = Statement(_oldest, "key")
 _INBOX = Statement(_inbox, "key", "after")

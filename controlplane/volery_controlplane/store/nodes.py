@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Table, bindparam, func, select
+from sqlalchemy import ColumnElement, Table, bindparam, func, select, tuple_
 from sqlalchemy.sql import Executable
 from volery_rules.paths import INDEX_WIDTH, from_sort_key, sort_key
 from voleryidl.core.v1.phase_pb2 import NodePhase
@@ -53,6 +53,9 @@ ATTEMPT_COLUMNS: Final = (
     "retry_decision",
     "infrastructure_failure",
     "worker_id",
+    "launch_time",
+    "code_time",
+    "commit_time",
 )
 VALUE_COLUMNS: Final = ("direction", "name", "chunk", "chunk_count", "content")
 OUTPUTS: Final = 2
@@ -142,6 +145,18 @@ def _attempts(dialect: str) -> Executable:
     )
 
 
+def _all_attempts(dialect: str) -> Executable:
+    after = tuple_(
+        bindparam("path", type_=_A.c.sort_path.type), bindparam("attempt", type_=_A.c.attempt.type)
+    )
+    return (
+        select(*_of(_A, ATTEMPT_COLUMNS))
+        .where(_A.c.execution_key == bindparam("key"), tuple_(_A.c.sort_path, _A.c.attempt) > after)
+        .order_by(_A.c.sort_path, _A.c.attempt)
+        .limit(bindparam("limit"))
+    )
+
+
 def _values(dialect: str, named: bool) -> Executable:
     statement = select(*_of(_V, VALUE_COLUMNS)).where(
         _V.c.execution_key == bindparam("key"),
@@ -185,6 +200,7 @@ _NODES = Statement(_nodes, "key", "after", "limit")
 _NODES_BY_PATH = Statement(_nodes_by_path, "key", "paths")
 _NODE = Statement(_node, "key", "path")
 _ATTEMPTS = Statement(_attempts, "key", "path")
+_ALL_ATTEMPTS = Statement(_all_attempts, "key", "path", "attempt", "limit")
 _VALUES = Statement(lambda dialect: _values(dialect, named=False), "key", "path", "direction")
 _VALUE = Statement(lambda dialect: _values(dialect, named=True), "key", "path", "direction", "name")
 _ITEMS = Statement(lambda dialect: _item_values(dialect, named=False), "key", "low", "high", "length")
@@ -255,6 +271,15 @@ class Nodes:
         """The attempts of a node, first to last."""
         return [_to_attempt(path, row) for row in self._link.rows(_ATTEMPTS, key, sort_key(path))]
 
+    def all_attempts(self, key: ExecutionKey, after: tuple[str, int], limit: int) -> Sequence[AttemptRow]:
+        """Attempts of all nodes in the order of paths, after the one of a cursor."""
+        rows = self._link.rows(_ALL_ATTEMPTS, key, *after, limit)
+        return [_to_attempt(from_sort_key(row[0]), row) for row in rows]
+
+    def attempt_cursor_of(self, row: AttemptRow) -> Cursor:
+        """Where the page after this row begins."""
+        return (sort_key(row.path), row.attempt)
+
     def values(self, key: ExecutionKey, path: str, direction: int, name: str = "") -> Sequence[ValueRow]:
         """Values of a node (all names where `name` is empty), ordered by name and chunk."""
         at = sort_key(path)
@@ -307,5 +332,5 @@ def to_node(row: Row) -> NodeRow:
 
 
 def _to_attempt(path: str, row: Row) -> AttemptRow:
-    fields: Row = (path, *row[1:8], bool(row[8]), row[9])
+    fields: Row = (path, *row[1:8], bool(row[8]), *row[9:])
     return AttemptRow(*fields)

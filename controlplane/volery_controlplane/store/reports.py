@@ -125,7 +125,7 @@ def _merge_node(statement: Insert) -> Insert:
 def _merge_attempt(statement: Insert) -> Insert:
     """Times that a later row leaves empty stay."""
     new = statement.excluded
-    times = ("queue_time", "start_time", "end_time")
+    times = ("queue_time", "start_time", "end_time", "launch_time", "code_time")
     return statement.on_conflict_do_update(
         index_elements=["execution_key", "sort_path", "attempt"],
         set_={
@@ -250,6 +250,9 @@ class Reports(Nodes):
                         attempt.retry_decision,
                         attempt.infrastructure_failure,
                         attempt.worker_id,
+                        attempt.launch_time,
+                        attempt.code_time,
+                        attempt.commit_time,
                     )
                 )
             for value in report.values:

@@ -60,6 +60,15 @@ def _blob() -> Any:
     return Field(sa_type=LargeBinary)
 
 
+def _empty() -> dict[str, Any]:
+    # Added after the first release: who knows nothing of the column may go on inserting.
+    return {"sa_column_kwargs": {"server_default": text("''")}}
+
+
+def _zero() -> dict[str, Any]:
+    return {"sa_column_kwargs": {"server_default": text("0")}}
+
+
 def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Index:
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
@@ -179,6 +188,13 @@ class Execution(SQLModel, table=True):
         _partial("ix_execution_ready", "pool", "key", where=f"standing = {Standing.READY.value}"),
         _partial("ix_execution_held", "session_id", "key", where=f"standing = {Standing.HELD.value}"),
         _partial("ix_execution_parked", "wake_time", "key", where=f"standing = {Standing.PARKED.value}"),
+        # So that the newest failures of all projects are found without a scan; written when one fails.
+        _partial(
+            "ix_execution_failed",
+            "end_time",
+            "key",
+            where=f"standing = {Standing.ENDED.value} AND length(failure) > 0",
+        ),
         {**_COUNTED, **_ROOM},
     )
     key: int | None = _serial()
@@ -213,6 +229,7 @@ class Execution(SQLModel, table=True):
     session_id: str = _text()
     worker_id: str = _text()
     wake_time: int | None = _big()
+    traceparent: str = _text(**_empty())
 
 
 class ExecutionLabel(SQLModel, table=True):
@@ -280,6 +297,9 @@ class Attempt(SQLModel, table=True):
     retry_decision: str = _text()
     infrastructure_failure: bool
     worker_id: str = _text()
+    launch_time: int | None = _big()
+    code_time: int | None = _big()
+    commit_time: int | None = _big()
 
 
 class NodeValue(SQLModel, table=True):
@@ -317,6 +337,7 @@ class Inbox(SQLModel, table=True):
     execution_key: int = _key()
     position: int = _key()
     content: bytes = _blob()
+    time: int = _big(**_zero())
 
 
 class Change(SQLModel, table=True):
@@ -346,6 +367,14 @@ class WorkerSession(SQLModel, table=True):
     worker_id: str = _text()
     expire_time: int = _big()
     ended: bool
+    version: str = _text(**_empty())
+    pools: str = _text(**_empty())
+    slots: int = _big(**_zero())
+    executions: int = _big(**_zero())
+    open_time: int = _big(**_zero())
+    renew_time: int = _big(**_zero())
+    busy_slots: int = _big(**_zero())
+    waiting_attempts: int = _big(**_zero())
 
 
 class CacheEntry(SQLModel, table=True):

@@ -22,7 +22,16 @@ from voleryidl.core.v1.reason_pb2 import WAITING_REASON_BACKOFF, WAITING_REASON_
 from volery_dataplane.domain import failures, retries
 from volery_dataplane.domain.bindings import NeedsBlob, Unbindable
 from volery_dataplane.domain.phases import ABORTED, FAILED, QUEUED, SUCCEEDED, TIMED_OUT, WAITING
-from volery_dataplane.domain.runs import NOT_ASKED, NOT_CACHED, CacheUse, Remark, Run, Stage
+from volery_dataplane.domain.runs import (
+    NOT_ASKED,
+    NOT_CACHED,
+    NOT_LAUNCHED,
+    CacheUse,
+    Launched,
+    Remark,
+    Run,
+    Stage,
+)
 from volery_dataplane.domain.scopes import MapScope, WorkflowScope
 from volery_dataplane.domain.tree import Tree
 from volery_dataplane.domain.waves import CacheAnswer, CacheWriteOrder, LookupOrder
@@ -98,6 +107,7 @@ class Attempts:
                 start_time=0,
                 end_time=0,
                 remark=None,
+                launched=NOT_LAUNCHED,
             )
         tree.outstanding += 1
         tree.move(scope, child, QUEUED)
@@ -116,7 +126,14 @@ class Attempts:
             return self._tree.available(scope, None, run.child)
         return self._tree.available(scope, scope.plan.nodes[run.child].sources, run.child)
 
-    def succeeded(self, run: Run, start_time: int, end_time: int, outputs: Mapping[str, bytes]) -> None:
+    def succeeded(
+        self,
+        run: Run,
+        start_time: int,
+        end_time: int,
+        outputs: Mapping[str, bytes],
+        launched: Launched = NOT_LAUNCHED,
+    ) -> None:
         """An attempt ended well; or did not, if it lacks an output."""
         tree = self._tree
         names = run.task.outputs
@@ -124,16 +141,23 @@ class Attempts:
         if given is None:
             lacking = [name for name in names if name not in outputs]
             failure = failures.output_missing(run.path, run.attempt, lacking, end_time)
-            self.failed(run, start_time, end_time, failure, infrastructure=False)
+            self.failed(run, start_time, end_time, failure, infrastructure=False, launched=launched)
             return
         for name, value in zip(names, given, strict=True):
             tree.ledger.outputs.append((run.path, name, value))
         if run.cache is not NOT_CACHED:
             run = self._populate(run)
-        tree.end_run(run, SUCCEEDED, _ATTEMPT_SUCCEEDED, start_time, end_time, None, given)
+        tree.end_run(run, SUCCEEDED, _ATTEMPT_SUCCEEDED, start_time, end_time, None, given, launched=launched)
 
     def failed(
-        self, run: Run, start_time: int, end_time: int, given: Failure, *, infrastructure: bool
+        self,
+        run: Run,
+        start_time: int,
+        end_time: int,
+        given: Failure,
+        *,
+        infrastructure: bool,
+        launched: Launched = NOT_LAUNCHED,
     ) -> None:
         """Decides what follows a failed attempt."""
         tree = self._tree
@@ -145,11 +169,11 @@ class Attempts:
             limit = run.task.total_timeout or 0
             total = failures.timed_out(run.path, limit, end_time, run.attempt, failure)
             remark = Remark(total, "not retried: the node's total time is used up", infrastructure)
-            tree.end_run(run, TIMED_OUT, attempt_phase, start_time, end_time, remark)
+            tree.end_run(run, TIMED_OUT, attempt_phase, start_time, end_time, remark, launched=launched)
             return
         if run.scope.closing:
             remark = Remark(failure, "not retried: the workflow is ending", infrastructure)
-            tree.end_run(run, final, attempt_phase, start_time, end_time, remark)
+            tree.end_run(run, final, attempt_phase, start_time, end_time, remark, launched=launched)
             return
         before = run.infrastructure_failures if infrastructure else run.user_failures
         decision = retries.decide(
@@ -165,7 +189,7 @@ class Attempts:
         )
         if not decision.again:
             remark = Remark(failure, decision.text, infrastructure)
-            tree.end_run(run, final, attempt_phase, start_time, end_time, remark)
+            tree.end_run(run, final, attempt_phase, start_time, end_time, remark, launched=launched)
             return
         wake = tree.now + decision.delay
         run = run._replace(
@@ -175,6 +199,7 @@ class Attempts:
             start_time=start_time or run.start_time,
             end_time=end_time,
             remark=Remark(failure, decision.text, infrastructure, WAITING_REASON_BACKOFF, wake),
+            launched=launched,
         )
         tree.runs[run.path] = run
         tree.outstanding -= 1

@@ -62,6 +62,21 @@ class Remark:
     wake_time: int = 0
 
 
+class Launched(NamedTuple):
+    """How an attempt came to run; microseconds since the epoch, 0 is not known.
+
+    Attributes:
+        launch_time: when a process was chosen to run it.
+        code_time: when its task's code was loaded; 0 where that had been so before it began.
+    """
+
+    launch_time: int = 0
+    code_time: int = 0
+
+
+NOT_LAUNCHED = Launched()
+
+
 class Run(NamedTuple):
     """A task node that has begun. Times are microseconds since the epoch; 0 is not known.
 
@@ -82,6 +97,7 @@ class Run(NamedTuple):
         infrastructure_failures: attempts that failed by the infrastructure's fault.
         cache: what the cache did.
         remark: what else is to be said of the current attempt.
+        launched: how the current attempt came to run.
     """
 
     path: str
@@ -100,3 +116,4 @@ class Run(NamedTuple):
     infrastructure_failures: int
     cache: CacheUse
     remark: Remark | None
+    launched: Launched = NOT_LAUNCHED

@@ -22,7 +22,15 @@ from volery_dataplane.domain.bindings import NeedsBlob, Unbindable
 from volery_dataplane.domain.graph import NodePlan
 from volery_dataplane.domain.phases import ABORTED, FAILED, RUNNING, SKIPPED, SUCCEEDED, TIMED_OUT, UNREACHED
 from volery_dataplane.domain.queues import Alarm, Place
-from volery_dataplane.domain.runs import NOT_ASKED, NOT_CACHED, Remark, Run, Stage
+from volery_dataplane.domain.runs import (
+    NOT_ASKED,
+    NOT_CACHED,
+    NOT_LAUNCHED,
+    Launched,
+    Remark,
+    Run,
+    Stage,
+)
 from volery_dataplane.domain.scopes import Given, MapScope, WorkflowScope
 from volery_dataplane.domain.state import State
 from volery_dataplane.domain.wants import ValueLost, cut, make_elements, missing, share
@@ -196,6 +204,7 @@ class Tree(State):
         given: Given = None,
         *,
         told: bool = True,
+        launched: Launched = NOT_LAUNCHED,
     ) -> None:
         """Ends a task node. What was out is not any more.
 
@@ -208,6 +217,7 @@ class Tree(State):
             remark: what else is to be said.
             given: its outputs.
             told: False when the control plane has committed the end by itself.
+            launched: how its attempt came to run.
         """
         ended = Run(
             run.path,
@@ -226,6 +236,7 @@ class Tree(State):
             run.infrastructure_failures,
             run.cache,
             remark,
+            launched,
         )
         if run.stage is not Stage.RESTING:
             self.outstanding -= 1

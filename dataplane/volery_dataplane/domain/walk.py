@@ -41,7 +41,7 @@ from volery_dataplane.domain.attempts import Attempts
 from volery_dataplane.domain.phases import ABORTED, RUNNING, TIMED_OUT
 from volery_dataplane.domain.plan import Plan
 from volery_dataplane.domain.queues import Alarm
-from volery_dataplane.domain.runs import Run, Stage
+from volery_dataplane.domain.runs import NOT_LAUNCHED, Launched, Run, Stage
 from volery_dataplane.domain.standing import NodeStanding, WalkStart
 from volery_dataplane.domain.tree import ITEMS, Tree
 from volery_dataplane.domain.waves import (
@@ -139,14 +139,14 @@ class Walk:
 
     # --- what was observed ---
 
-    def attempt_started(self, path: str, attempt: int, time: int) -> None:
+    def attempt_started(self, path: str, attempt: int, time: int, launched: Launched = NOT_LAUNCHED) -> None:
         """User code of an attempt began to run."""
         run = self._out(path, attempt)
         if run is None or run.attempt_phase != _ATTEMPT_QUEUED:
             return
         tree = self._tree
         tree.tick(time)
-        run = run._replace(phase=RUNNING, attempt_phase=_ATTEMPT_RUNNING, start_time=time)
+        run = run._replace(phase=RUNNING, attempt_phase=_ATTEMPT_RUNNING, start_time=time, launched=launched)
         tree.runs[path] = run
         tree.move(run.scope, run.child, RUNNING)
         tree.ledger.note_running(run)
@@ -159,13 +159,14 @@ class Walk:
         end_time: int,
         outputs: Mapping[str, bytes],
         now: int,
+        launched: Launched = NOT_LAUNCHED,
     ) -> None:
         """An attempt ended well. `outputs` are serialised Literals by name."""
         run = self._out(path, attempt)
         if run is None:
             return
         self._tree.tick(now)
-        self._attempts.succeeded(run, start_time, end_time, outputs)
+        self._attempts.succeeded(run, start_time, end_time, outputs, launched)
         self._tree.settle()
 
     def attempt_failed(
@@ -178,13 +179,16 @@ class Walk:
         start_time: int = 0,
         end_time: int = 0,
         infrastructure: bool = False,
+        launched: Launched = NOT_LAUNCHED,
     ) -> None:
         """An attempt did not end well."""
         run = self._out(path, attempt)
         if run is None:
             return
         self._tree.tick(now)
-        self._attempts.failed(run, start_time, end_time or now, failure, infrastructure=infrastructure)
+        self._attempts.failed(
+            run, start_time, end_time or now, failure, infrastructure=infrastructure, launched=launched
+        )
         self._tree.settle()
 
     def attempt_cancelled(self, path: str, attempt: int, now: int) -> None:

@@ -19,7 +19,7 @@ from voleryidl.event.v1.event_pb2 import NODE_KIND_TASK, CacheSource, Event, Nod
 from voleryidl.execution.v1.execution_pb2 import PhaseCounts
 
 from volery_dataplane.domain import phases
-from volery_dataplane.domain.runs import Run
+from volery_dataplane.domain.runs import NOT_LAUNCHED, Run
 from volery_dataplane.domain.scopes import MapScope, WorkflowScope
 
 _SECOND = 1_000_000
@@ -312,6 +312,11 @@ def run_event(run: Run) -> Event:
         _stamp(node.start_time, run.start_time)
     if run.end_time:
         _stamp(node.end_time, run.end_time)
+    launched = run.launched
+    if launched is not NOT_LAUNCHED:
+        _stamp(node.launch_time, launched.launch_time)
+        if launched.code_time:
+            _stamp(node.code_time, launched.code_time)
     remark = run.remark
     if remark is not None:
         if remark.failure is not None:

@@ -25,7 +25,7 @@ class Ending(Enum):
 class Attempt:
     """One attempt that was ordered and has not ended.
 
-    Times are the loop's, but for `announced` and `ended`, which are microseconds since the epoch.
+    Times are the loop's, but for `launched`, `announced` and `ended`, which are microseconds since the epoch.
 
     Attributes:
         order: what was ordered.
@@ -35,6 +35,7 @@ class Attempt:
         process: where it was sent; None while it waits.
         sequence: its number there.
         loads: it is the first of its task there, so that it takes longer than others.
+        launched: when it became the first in the pipe of a process, begun or not; 0 before.
         began: when it became the first in the pipe of a process that has begun itself; 0 before.
         announced: the time that was given in Started; 0 before.
         deadline: when it is ended; 0 for never.
@@ -54,6 +55,7 @@ class Attempt:
         "ended",
         "ending",
         "key",
+        "launched",
         "loads",
         "notes",
         "order",
@@ -73,6 +75,7 @@ class Attempt:
         self.process: TaskProcess | None = None
         self.sequence = 0
         self.loads = False
+        self.launched = 0
         self.began = 0.0
         self.announced = 0
         self.deadline = 0.0

@@ -80,6 +80,7 @@ class Dispatch:
             return
         for attempt in attempts:
             attempt.process = None
+            attempt.launched = 0
         pool.queue.extendleft(reversed(attempts))
         self._pools[pool.key] = pool
         self._wake(pool)

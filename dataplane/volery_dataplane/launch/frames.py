@@ -19,10 +19,12 @@ SUCCEEDED = 3
 FAILED = 4
 
 TASK_BODY = struct.Struct("<IH")  # task, length of the module's name; then the name and the qualified name
-# sequence, task, permit, attempt, inline limit, lengths of execution, path and prefix; then these; inputs
-RUN_BODY = struct.Struct("<IIBIQHHH")
-# sequence, start, end, why the process should be replaced, whether a log block follows, number of outputs
-RESULT_BODY = struct.Struct("<IqqBBI")
+# sequence, task, permit, attempt, inline limit, lengths of execution, path, prefix and trace context; then
+# these; inputs
+RUN_BODY = struct.Struct("<IIBIQHHHH")
+# sequence, start, when the task's code was loaded, end, why the process should be replaced, whether a log
+# block follows, number of outputs
+RESULT_BODY = struct.Struct("<IqqqBBI")
 LOG_BLOCK = struct.Struct(
     "<QQQQBB"
 )  # sizes, bytes dropped, and whether each went to a file; then what did not
@@ -38,7 +40,7 @@ REPLACEMENTS = {
 _LONGEST = 1 << 30  # large outputs go to the object store, so nothing honest comes near
 
 # A prefix and its body in one, for the frames that are sent most.
-_RUN_FRAME = struct.Struct("<IBIIBIQHHH")
+_RUN_FRAME = struct.Struct("<IBIIBIQHHHH")
 
 
 @dataclass(slots=True)
@@ -57,6 +59,7 @@ class Result:
 
     sequence: int
     start: int
+    loaded: int
     end: int
     replace: int
     logs: tuple[Written, Written] | None
@@ -81,15 +84,15 @@ def run(
     permit: int,
     attempt: int,
     inline_limit: int,
-    texts: tuple[bytes, bytes, bytes],
+    texts: tuple[bytes, bytes, bytes, bytes],
     inputs: bytes,
 ) -> bytes:
-    """A frame that starts an attempt; `texts` are execution, path and storage prefix."""
-    execution, path, prefix = texts
-    n1, n2, n3 = len(execution), len(path), len(prefix)
-    size = RUN_BODY.size + n1 + n2 + n3 + len(inputs)
-    head = _RUN_FRAME.pack(size, RUN, sequence, number, permit, attempt, inline_limit, n1, n2, n3)
-    return b"".join((head, execution, path, prefix, inputs))
+    """A frame that starts an attempt; `texts` are execution, path, storage prefix and trace context."""
+    execution, path, prefix, trace = texts
+    n1, n2, n3, n4 = len(execution), len(path), len(prefix), len(trace)
+    size = RUN_BODY.size + n1 + n2 + n3 + n4 + len(inputs)
+    head = _RUN_FRAME.pack(size, RUN, sequence, number, permit, attempt, inline_limit, n1, n2, n3, n4)
+    return b"".join((head, execution, path, prefix, trace, inputs))
 
 
 class Incoming:
@@ -131,7 +134,7 @@ class Incoming:
 
 
 def _result(data: bytes, at: int, end: int, kind: int) -> Result:
-    sequence, start, stop, replace, has_logs, count = RESULT_BODY.unpack_from(data, at)
+    sequence, start, loaded, stop, replace, has_logs, count = RESULT_BODY.unpack_from(data, at)
     at += RESULT_BODY.size
     logs = None
     if has_logs:
@@ -143,7 +146,7 @@ def _result(data: bytes, at: int, end: int, kind: int) -> Result:
         at += len(err.data)
         logs = out, err
     if kind == FAILED:
-        return Result(sequence, start, stop, replace, logs, {}, json.loads(data[at:end]))
+        return Result(sequence, start, loaded, stop, replace, logs, {}, json.loads(data[at:end]))
     outputs = {}
     for _ in range(count):
         (length,) = NAME.unpack_from(data, at)
@@ -154,4 +157,4 @@ def _result(data: bytes, at: int, end: int, kind: int) -> Result:
         at += 4
         outputs[name] = data[at : at + length]
         at += length
-    return Result(sequence, start, stop, replace, logs, outputs, None)
+    return Result(sequence, start, loaded, stop, replace, logs, outputs, None)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 from voleryidl.core.v1.failure_pb2 import Failure
 
+from volery_dataplane.domain.runs import Launched
 from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.attempts import Attempt, Ending
 from volery_dataplane.launch.bundles import FetchBundle
@@ -214,9 +215,11 @@ class ProcessLauncher:
     def _began(self, process: TaskProcess) -> None:
         """An attempt became the first in the pipe of a process."""
         now = process.pool.served = self._loop.time()
+        attempt = process.pipe[0]
+        if not attempt.launched:
+            attempt.launched = _wall()
         if not process.begun:
             return  # its time does not run while the warden is busy with others
-        attempt = process.pipe[0]
         attempt.began = now
         limit = attempt.order.running_timeout
         if limit is not None:
@@ -273,7 +276,8 @@ class ProcessLauncher:
                 end - int((self._loop.time() - head.began) * 1e6) if head.began else None
             )
             if head.ending is None:
-                self._finish(head, Failed(head.key, start, end, failure, infrastructure))
+                launched = Launched(head.launched)
+                self._finish(head, Failed(head.key, start, end, failure, infrastructure, launched))
             else:
                 self._finish(head, _ended_by_us(head, start, end))
         self._spools.remove(process)
@@ -345,7 +349,7 @@ class ProcessLauncher:
         if not attempt.announced:
             if age >= settings.announce_after:
                 attempt.announced = _wall() - int(age * 1e6)
-                self._observe(Started(attempt.key, attempt.announced))
+                self._observe(Started(attempt.key, attempt.announced, Launched(attempt.launched)))
             else:
                 due = min(due, attempt.began + settings.announce_after)
         if attempt.deadline and attempt.ending is None:
@@ -368,16 +372,25 @@ def _outcome(attempt: Attempt, result: Result) -> Observation:
     if attempt.ending is not None and (result.failure is not None or result.end > attempt.ended):
         return _ended_by_us(attempt, start, result.end)
     if result.failure is None:
-        return Succeeded(attempt.key, start, result.end, result.outputs)
-    return Failed(attempt.key, start, result.end, outcomes.raised(result.failure))
+        return Succeeded(attempt.key, start, result.end, result.outputs, _launched(attempt, result))
+    failure = outcomes.raised(result.failure)
+    return Failed(attempt.key, start, result.end, failure, launched=_launched(attempt, result))
+
+
+def _launched(attempt: Attempt, result: Result) -> Launched:
+    # The host's clock is read after the frame was sent, so it is never earlier but for a clock set back.
+    launched = min(attempt.launched, result.start) or result.start
+    return Launched(launched, result.loaded if result.loaded > result.start else 0)
 
 
 def _ended_by_us(attempt: Attempt, start: int | None, end: int, why: Ending | None = None) -> Observation:
     order, why = attempt.order, why or attempt.ending
     if why is Ending.CANCEL:
         return Cancelled(order.key, start, end)
+    launched = Launched(attempt.launched)
     if why is Ending.RAN_TOO_LONG:
-        return Failed(order.key, start, end, outcomes.ran_too_long(order.running_timeout or 0))
+        failure = outcomes.ran_too_long(order.running_timeout or 0)
+        return Failed(order.key, start, end, failure, launched=launched)
     return Failed(order.key, None, end, outcomes.waited_too_long(order.queued_timeout or 0))
 
 

@@ -134,7 +134,12 @@ class TaskProcess:
             attempt.process = self
             self.pipe.append(attempt)
             key = order.key
-            texts = order.execution.encode(), key.path.encode(), order.storage_prefix.encode()
+            texts = (
+                order.execution.encode(),
+                key.path.encode(),
+                order.storage_prefix.encode(),
+                order.traceparent.encode(),
+            )
             data.append(
                 frames.run(
                     self._sequence, number, permit, key.attempt, order.inline_limit, texts, order.inputs

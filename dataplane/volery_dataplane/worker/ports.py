@@ -16,6 +16,8 @@ from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 from voleryidl.worker.v1.worker_service_pb2 import GetValuesResponse, ValueRef, WorkRequest
 
+from volery_dataplane.domain.runs import NOT_LAUNCHED, Launched
+
 
 class AttemptKey(NamedTuple):
     """Names one attempt for as long as the worker lives."""
@@ -42,6 +44,7 @@ class AttemptOrder:
         inline_limit: outputs of more bytes than this are put below the prefix.
         running_timeout: seconds of running after which the launcher ends the attempt; None for never.
         queued_timeout: seconds of waiting for a place after which it ends it; None for never.
+        traceparent: the W3C trace context of the attempt; empty when it is not traced.
     """
 
     key: AttemptKey
@@ -54,6 +57,7 @@ class AttemptOrder:
     inline_limit: int
     running_timeout: float | None = None
     queued_timeout: float | None = None
+    traceparent: str = ""
 
 
 class Stream(IntEnum):
@@ -86,6 +90,7 @@ class Started:
 
     key: AttemptKey
     time: int
+    launched: Launched = NOT_LAUNCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +101,7 @@ class Succeeded:
     start_time: int
     end_time: int
     outputs: Mapping[str, bytes]
+    launched: Launched = NOT_LAUNCHED
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +113,7 @@ class Failed:
     end_time: int
     failure: Failure
     infrastructure: bool = False
+    launched: Launched = NOT_LAUNCHED
 
 
 @dataclass(frozen=True, slots=True)

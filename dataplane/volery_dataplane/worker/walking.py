@@ -103,6 +103,7 @@ class Walking:
                 observation.end_time,
                 observation.outputs,
                 now,
+                observation.launched,
             )
         elif type(observation) is Failed:
             walk.attempt_failed(
@@ -113,9 +114,10 @@ class Walking:
                 start_time=observation.start_time or 0,
                 end_time=observation.end_time,
                 infrastructure=observation.infrastructure,
+                launched=observation.launched,
             )
         elif type(observation) is Started:
-            walk.attempt_started(key.path, key.attempt, observation.time)
+            walk.attempt_started(key.path, key.attempt, observation.time, observation.launched)
         elif type(observation) is Cancelled:
             walk.attempt_cancelled(key.path, key.attempt, now)
 

@@ -10,6 +10,7 @@ import random
 import signal
 import subprocess
 import sys
+import time
 from collections import Counter
 from pathlib import Path
 
@@ -52,6 +53,29 @@ async def test_a_process_serves_one_attempt_after_another(processes: MakeHarness
         pids = {await harness.value("pid") for _ in range(20)}
         assert len(pids) == 1
         assert os.getpid() not in pids
+
+
+@pytest.mark.parametrize("fork", [pytest.param(True, marks=forking), False])
+async def test_an_attempt_tells_how_long_it_waited_and_how_long_it_took_to_start(
+    processes: MakeHarness, fork: bool
+) -> None:
+    async with processes(slots=1, fork=fork) as harness:
+        keys = [harness.launch("pid") for _ in range(2)]
+        ordered = time.time_ns() // 1000
+        cold, warm = [await harness.end(key) for key in keys]
+        assert isinstance(cold, Succeeded)
+        assert isinstance(warm, Succeeded)
+        assert 0 < cold.launched.launch_time < cold.start_time < cold.launched.code_time <= cold.end_time
+        assert ordered - cold.launched.launch_time < 60_000_000
+        assert cold.end_time <= warm.launched.launch_time <= warm.start_time
+        assert warm.launched.code_time == 0  # its code was there
+
+
+async def test_an_attempt_whose_process_dies_tells_when_it_was_launched(processes: MakeHarness) -> None:
+    async with processes(slots=1) as harness:
+        failed = await harness.failure("leave_by_exit", code=3)
+        assert failed.start_time is not None
+        assert 0 < failed.launched.launch_time <= failed.end_time
 
 
 @pytest.mark.parametrize("fork", [pytest.param(True, marks=forking), False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -55,11 +56,14 @@ async def test_a_session_is_taken_up_again_unless_it_has_ended(database: SqlData
 async def test_a_lease_is_extended_while_the_session_lives(database: SqlDatabase) -> None:
     def intention(tx: Transaction) -> None:
         tx.sessions.open(session("s1"))
-        assert tx.sessions.renew("s1", Micros(300))
-        assert tx.sessions.get("s1") == session("s1", expire=300)
+        assert tx.sessions.renew("s1", Micros(300), Micros(250), 1, 2)
+        renewed = replace(session("s1", expire=300), renew_time=Micros(250), busy_slots=1, waiting_attempts=2)
+        assert tx.sessions.get("s1") == renewed
+        assert tx.sessions.all_open(10) == [renewed]
         tx.sessions.end("s1")
-        assert not tx.sessions.renew("s1", Micros(400))
-        assert not tx.sessions.renew("none", Micros(400))
+        assert tx.sessions.all_open(10) == []
+        assert not tx.sessions.renew("s1", Micros(400), Micros(250), 1, 2)
+        assert not tx.sessions.renew("none", Micros(400), Micros(250), 1, 2)
 
     await database.transact(intention)
 
@@ -71,7 +75,7 @@ async def test_leases_run_out_once(database: SqlDatabase) -> None:
         assert tx.sessions.expire(Micros(99)) == []
         assert tx.sessions.expire(Micros(100)) == ["s1"]
         assert tx.sessions.expire(Micros(100)) == []
-        assert not tx.sessions.renew("s1", Micros(900))
+        assert not tx.sessions.renew("s1", Micros(900), Micros(250), 1, 2)
 
     await database.transact(intention)
 

@@ -6,9 +6,11 @@ from typing import Any
 import grpc
 import pytest
 from google.protobuf.duration_pb2 import Duration
+from google.protobuf.timestamp_pb2 import Timestamp
 from support.hand_worker import HandWorker, execution_event, node_event, output
 from support.packages import DOMAIN, PROJECT, chain, identifier, package
 from support.wire import Wire, execution_id, integer_inputs, refused, request_id
+from volery_controlplane.domain import page_tokens
 from voleryidl.core.v1.failure_pb2 import Failure, FailureKind
 from voleryidl.core.v1.identifier_pb2 import EntityKind, Identifier
 from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions, LaunchPlanTemplate
@@ -21,6 +23,7 @@ from voleryidl.execution.v1.execution_service_pb2 import (
     GetExecutionRequest,
     GetNodeExecutionDataRequest,
     GetNodeExecutionRequest,
+    ListAttemptsRequest,
     ListExecutionsRequest,
     ListNodeExecutionsRequest,
     WaitExecutionRequest,
@@ -405,6 +408,46 @@ async def test_nodes_attempts_and_outputs_are_read(wire: Wire, worker: HandWorke
     async with refused(CODES.NOT_FOUND, "NOT_FOUND") as refusal:
         await wire.executions.GetNodeExecution(GetNodeExecutionRequest(execution_id=execution.id, path="n9"))
     assert refusal.resource == ("node_execution", "n9")
+
+
+@on_both
+async def test_attempts_are_listed_across_nodes_with_the_times_that_split_them(
+    wire: Wire, worker: HandWorker
+) -> None:
+    execution = await wire.created()
+    assignment = await worker.take()
+    failed, waits = NodePhase.NODE_PHASE_FAILED, NodePhase.NODE_PHASE_RUNNING
+    launched, loaded = Timestamp(seconds=1_790_000_000, nanos=5_000), Timestamp(seconds=1_790_000_001)
+    await worker.report(
+        assignment,
+        execution_event(ExecutionPhase.EXECUTION_PHASE_RUNNING),
+        *(node_event(f"n0/{index}", waits) for index in (10, 2)),
+        node_event("n1", failed, attempt=2, launch_time=launched, code_time=loaded, end_time=loaded),
+    )
+    found, token = [], ""
+    while True:
+        request = ListAttemptsRequest(execution_id=execution.id, page_size=2, page_token=token)
+        page = await wire.executions.ListAttempts(request)
+        found += page.attempts
+        token = page.next_page_token
+        if not token:
+            break
+    assert [(each.path, each.attempt) for each in found] == [("n0/2", 1), ("n0/10", 1), ("n1", 2)]
+    running, _, ended = found
+    assert not running.HasField("commit_time")
+    assert (ended.launch_time, ended.code_time) == (launched, loaded)
+    assert ended.commit_time.ToMicroseconds() > 0
+
+
+@pytest.mark.parametrize("cursor", [("n0",), (3, 3), ("n0", "x"), ("\0", 1), ("n0", 2**70), ("n0", True)])
+async def test_a_forged_token_of_attempts_is_refused(wire: Wire, cursor: tuple[str | int, ...]) -> None:
+    execution = await wire.created()
+    id = execution.id
+    token = page_tokens.issue(
+        page_tokens.binding_of("attempts", id.project, id.domain, id.name, "", ""), cursor
+    )
+    async with refused(CODES.INVALID_ARGUMENT, "INVALID_ARGUMENT"):
+        await wire.executions.ListAttempts(ListAttemptsRequest(execution_id=id, page_token=token))
 
 
 async def test_nodes_are_listed_by_level_with_items_in_numeric_order(wire: Wire, worker: HandWorker) -> None:

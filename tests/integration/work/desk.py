@@ -262,7 +262,7 @@ class Desk:
 
     async def expire(self, session: str) -> None:
         """A lease runs out, and it is noticed."""
-        await self.database.transact(lambda tx: tx.sessions.renew(session, Micros(1)))
+        await self.database.transact(lambda tx: tx.sessions.renew(session, Micros(1), Micros(0), 0, 0))
         assert await self.work.expire() == 1
 
     async def abort(self, key: ExecutionKey, cause: str = "enough") -> None:

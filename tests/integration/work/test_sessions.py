@@ -15,6 +15,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     LogBatch,
     Park,
     Release,
+    Renewal,
     ValueRef,
 )
 
@@ -50,7 +51,7 @@ async def test_a_newer_session_of_a_worker_takes_over_at_once(desk: Desk) -> Non
     await desk.settle()
     assert new.read().known == dict.fromkeys(keys, 2)
     assert (await old.report(keys[0], node_event("n0", QUEUED))).refusal == STALE
-    assert not await desk.work.renew(old.session)
+    assert not await desk.work.renew(old.session, Renewal())
 
 
 async def test_an_ended_session_gets_no_claims_and_its_reports_are_refused(desk: Desk) -> None:

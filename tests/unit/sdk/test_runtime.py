@@ -88,6 +88,7 @@ def test_any_object_with_the_facts_is_a_scope(scope: TaskContext) -> None:
         storage_prefix: str
         inline_limit: int
         working_dir: str
+        traceparent: str = ""
 
     @task
     def attempt() -> int:

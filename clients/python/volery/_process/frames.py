@@ -22,10 +22,12 @@ SUCCEEDED = 3
 FAILED = 4
 
 TASK_BODY = struct.Struct("<IH")  # task, length of the module's name; then the name and the qualified name
-# sequence, task, permit, attempt, inline limit, lengths of execution, path and prefix; then these; inputs
-RUN_BODY = struct.Struct("<IIBIQHHH")
-# sequence, start, end, why the process should be replaced, whether a log block follows, number of outputs
-RESULT_BODY = struct.Struct("<IqqBBI")
+# sequence, task, permit, attempt, inline limit, lengths of execution, path, prefix and trace context; then
+# these; inputs
+RUN_BODY = struct.Struct("<IIBIQHHHH")
+# sequence, start, when the task's code was loaded, end, why the process should be replaced, whether a log
+# block follows, number of outputs
+RESULT_BODY = struct.Struct("<IqqqBBI")
 LOG_BLOCK = struct.Struct(
     "<QQQQBB"
 )  # sizes, bytes dropped, and whether each went to a file; then what did not
@@ -97,7 +99,7 @@ def log_block(stdout: Output, stderr: Output) -> bytes:
 
 
 def succeeded(
-    sequence: int, start: int, end: int, replace: int, logs: bytes, outputs: Mapping[str, bytes]
+    sequence: int, start: int, loaded: int, end: int, replace: int, logs: bytes, outputs: Mapping[str, bytes]
 ) -> bytes:
     """A frame that tells what an attempt returned."""
     parts = [logs]
@@ -106,14 +108,14 @@ def succeeded(
         key = name.encode()
         parts += (NAME.pack(len(key)), key, VALUE.pack(len(value)), value)
         size += 6 + len(key) + len(value)
-    body = RESULT_BODY.pack(sequence, start, end, replace, bool(logs), len(outputs))
+    body = RESULT_BODY.pack(sequence, start, loaded, end, replace, bool(logs), len(outputs))
     return HEADER.pack(len(body) + size, SUCCEEDED) + body + b"".join(parts)
 
 
 def failed(
-    sequence: int, start: int, end: int, replace: int, logs: bytes, failure: Mapping[str, Any]
+    sequence: int, start: int, loaded: int, end: int, replace: int, logs: bytes, failure: Mapping[str, Any]
 ) -> bytes:
     """A frame that tells how an attempt failed."""
     text = json.dumps(failure).encode()
-    body = RESULT_BODY.pack(sequence, start, end, replace, bool(logs), 0)
+    body = RESULT_BODY.pack(sequence, start, loaded, end, replace, bool(logs), 0)
     return HEADER.pack(len(body) + len(logs) + len(text), FAILED) + body + logs + text

@@ -45,6 +45,7 @@ class Scope:
         storage_prefix: a URI of a prefix that belongs to this attempt alone.
         inline_limit: outputs of more bytes are put below it.
         working_dir: a folder that is empty when the attempt begins, and is emptied after it.
+        traceparent: the W3C trace context of the attempt; empty when it is not traced.
     """
 
     execution: str
@@ -53,6 +54,7 @@ class Scope:
     storage_prefix: str
     inline_limit: int
     working_dir: str
+    traceparent: str = ""
 
 
 class Terminated(BaseException):
@@ -95,22 +97,24 @@ class Host:
                 self._tasks[number] = names[:length].decode(), names[length:].decode()
 
     def _attempt(self, body: bytes) -> None:
-        sequence, task, permit, attempt, inline, n1, n2, n3 = frames.RUN_BODY.unpack_from(body)
+        sequence, task, permit, attempt, inline, n1, n2, n3, n4 = frames.RUN_BODY.unpack_from(body)
         if permit and not self._permitted(permit):
             return  # taken back while it waited behind another attempt
         at = frames.RUN_BODY.size
         execution = body[at : (at := at + n1)].decode()
         path = body[at : (at := at + n2)].decode()
         prefix = body[at : (at := at + n3)].decode()
-        scope = Scope(execution, path, attempt, prefix, inline, self._settings.scratch)
+        trace = body[at : (at := at + n4)].decode()
+        scope = Scope(execution, path, attempt, prefix, inline, self._settings.scratch, trace)
         outputs: dict[str, bytes] = {}
         failure: dict[str, Any] | None = None
-        start = time.time_ns() // 1000
+        start = loaded = time.time_ns() // 1000
         try:
             self._in_user_code = True
             runner = self._runners.get(task)
             if runner is None:
                 runner = self._load(task)
+                loaded = time.time_ns() // 1000
             outputs = self._context.copy().run(runner.run, body[at:], scope)
             self._in_user_code = False
         except Terminated:
@@ -118,6 +122,7 @@ class Host:
         except _NotLoadable as error:
             self._in_user_code = False
             failure = failures.not_loadable(*self._tasks[task], error.reason)
+            loaded = time.time_ns() // 1000  # all of it was loading
         except BaseException as error:
             self._in_user_code = False
             failure = failures.describe(error, memory_limited=bool(self._settings.memory_limit))
@@ -127,9 +132,9 @@ class Host:
             replace = frames.MEMORY if memory.resident() > self._resident_cap else frames.KEEP
         logs = self._streams.take()
         if failure is None:
-            answer = frames.succeeded(sequence, start, end, replace, logs, outputs)
+            answer = frames.succeeded(sequence, start, loaded, end, replace, logs, outputs)
         else:
-            answer = frames.failed(sequence, start, end, replace, logs, failure)
+            answer = frames.failed(sequence, start, loaded, end, replace, logs, failure)
         try:
             self._channel.sendall(answer)
         except ConnectionError:

@@ -82,6 +82,7 @@ def execution_to_wire(record: ExecutionRecord) -> Execution:
         abort=AbortEvent.FromString(record.abort) if record.abort else None,
         worker_id=record.worker_id,
         warnings=record.warnings,
+        traceparent=record.traceparent,
     )
 
 
@@ -119,6 +120,9 @@ def attempt_to_wire(row: AttemptRow) -> Attempt:
         retry_decision=row.retry_decision,
         worker_id=row.worker_id,
         infrastructure_failure=row.infrastructure_failure,
+        launch_time=timestamp(row.launch_time),
+        code_time=timestamp(row.code_time),
+        commit_time=timestamp(row.commit_time),
     )
 
 

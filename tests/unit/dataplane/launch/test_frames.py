@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -46,14 +47,14 @@ def test_a_host_is_told_all_it_wants_to_know(tmp_path: Path) -> None:
     permit=st.integers(0, 255),
     attempt=U32,
     inline=st.integers(0, 2**63),
-    texts=st.tuples(st.text(max_size=50), st.text(max_size=50), st.text(max_size=50)),
+    texts=st.tuples(*[st.text(max_size=50)] * 4),
     inputs=st.binary(max_size=300),
 )
 def test_an_order_arrives_as_it_was_sent(
-    sequence: int, permit: int, attempt: int, inline: int, texts: tuple[str, str, str], inputs: bytes
+    sequence: int, permit: int, attempt: int, inline: int, texts: tuple[str, str, str, str], inputs: bytes
 ) -> None:
-    first, second, third = texts
-    coded = first.encode(), second.encode(), third.encode()
+    first, second, third, fourth = texts
+    coded = first.encode(), second.encode(), third.encode(), fourth.encode()
     frame = launcher.run(sequence, 5, permit, attempt, inline, coded, inputs)
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -67,11 +68,12 @@ def test_an_order_arrives_as_it_was_sent(
     number, length = host.TASK_BODY.unpack_from(task[1])
     names = task[1][host.TASK_BODY.size :]
     assert (number, names[:length].decode(), names[length:].decode()) == (5, "module.ä", "Name.inner")
-    *head, n1, n2, n3 = host.RUN_BODY.unpack_from(run[1])
+    *head, n1, n2, n3, n4 = host.RUN_BODY.unpack_from(run[1])
     assert head == [sequence, 5, permit, attempt, inline]
     rest = run[1][host.RUN_BODY.size :]
-    assert (rest[:n1], rest[n1 : n1 + n2], rest[n1 + n2 : n1 + n2 + n3]) == coded
-    assert rest[n1 + n2 + n3 :] == inputs
+    ends = list(accumulate((n1, n2, n3, n4)))
+    assert tuple(rest[a:b] for a, b in zip([0, *ends], ends, strict=False)) == coded
+    assert rest[ends[-1] :] == inputs
 
 
 WRITTEN = st.builds(
@@ -103,9 +105,9 @@ def test_results_arrive_as_they_were_sent_however_they_are_cut(
     for sequence, time, replace, logs, outputs in results:
         block = host.log_block(*logs) if logs else b""
         if outputs is None:
-            sent += host.failed(sequence, time, time + 1, replace, block, {"code": "Ünhappy"})
+            sent += host.failed(sequence, time, time + 1, time + 2, replace, block, {"code": "Ünhappy"})
         else:
-            sent += host.succeeded(sequence, time, time + 1, replace, block, outputs)
+            sent += host.succeeded(sequence, time, time + 1, time + 2, replace, block, outputs)
     incoming = launcher.Incoming()
     received: list[launcher.Result] = []
     at = turn = 0
@@ -115,7 +117,8 @@ def test_results_arrive_as_they_were_sent_however_they_are_cut(
         at, turn = at + step, turn + 1
     assert len(received) == len(results)
     for got, (sequence, time, replace, logs, outputs) in zip(received, results, strict=True):
-        assert (got.sequence, got.start, got.end, got.replace) == (sequence, time, time + 1, replace)
+        assert (got.sequence, got.start, got.loaded) == (sequence, time, time + 1)
+        assert (got.end, got.replace) == (time + 2, replace)
         if outputs is None:
             assert got.failure is not None
             assert got.failure == {"code": "Ünhappy"}

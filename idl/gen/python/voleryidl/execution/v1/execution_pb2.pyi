@@ -28,7 +28,7 @@ LOG_STREAM_STDERR: LogStream
 LOG_STREAM_PLATFORM: LogStream
 
 class Execution(_message.Message):
-    __slots__ = ("id", "uid", "target", "phase", "options", "create_time", "start_time", "end_time", "failure", "counts", "last_sequence", "principal", "abort", "worker_id", "warnings")
+    __slots__ = ("id", "uid", "target", "phase", "options", "create_time", "start_time", "end_time", "failure", "counts", "last_sequence", "principal", "abort", "worker_id", "warnings", "traceparent")
     ID_FIELD_NUMBER: _ClassVar[int]
     UID_FIELD_NUMBER: _ClassVar[int]
     TARGET_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class Execution(_message.Message):
     ABORT_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     WARNINGS_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     id: _event_pb2.ExecutionId
     uid: str
     target: _identifier_pb2.Identifier
@@ -59,7 +60,8 @@ class Execution(_message.Message):
     abort: _event_pb2.AbortEvent
     worker_id: str
     warnings: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., target: _Optional[_Union[_identifier_pb2.Identifier, _Mapping]] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., counts: _Optional[_Union[PhaseCounts, _Mapping]] = ..., last_sequence: _Optional[int] = ..., principal: _Optional[str] = ..., abort: _Optional[_Union[_event_pb2.AbortEvent, _Mapping]] = ..., worker_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., target: _Optional[_Union[_identifier_pb2.Identifier, _Mapping]] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., counts: _Optional[_Union[PhaseCounts, _Mapping]] = ..., last_sequence: _Optional[int] = ..., principal: _Optional[str] = ..., abort: _Optional[_Union[_event_pb2.AbortEvent, _Mapping]] = ..., worker_id: _Optional[str] = ..., warnings: _Optional[_Iterable[str]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class PhaseCounts(_message.Message):
     __slots__ = ("queued", "running", "waiting", "succeeded", "failed", "aborted", "skipped", "total")
@@ -116,7 +118,7 @@ class NodeExecution(_message.Message):
     def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[_event_pb2.NodeKind, str]] = ..., phase: _Optional[_Union[_phase_pb2.NodePhase, str]] = ..., attempt: _Optional[int] = ..., name: _Optional[str] = ..., target_name: _Optional[str] = ..., queue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[_Union[_reason_pb2.WaitingReason, str]] = ..., wake_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cache_status: _Optional[_Union[_phase_pb2.CacheStatus, str]] = ..., cache_source: _Optional[_Union[_event_pb2.CacheSource, _Mapping]] = ..., counts: _Optional[_Union[PhaseCounts, _Mapping]] = ...) -> None: ...
 
 class Attempt(_message.Message):
-    __slots__ = ("path", "attempt", "phase", "queue_time", "start_time", "end_time", "failure", "retry_decision", "worker_id", "infrastructure_failure")
+    __slots__ = ("path", "attempt", "phase", "queue_time", "start_time", "end_time", "failure", "retry_decision", "worker_id", "infrastructure_failure", "launch_time", "code_time", "commit_time")
     PATH_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -127,6 +129,9 @@ class Attempt(_message.Message):
     RETRY_DECISION_FIELD_NUMBER: _ClassVar[int]
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     INFRASTRUCTURE_FAILURE_FIELD_NUMBER: _ClassVar[int]
+    LAUNCH_TIME_FIELD_NUMBER: _ClassVar[int]
+    CODE_TIME_FIELD_NUMBER: _ClassVar[int]
+    COMMIT_TIME_FIELD_NUMBER: _ClassVar[int]
     path: str
     attempt: int
     phase: _phase_pb2.AttemptPhase
@@ -137,7 +142,10 @@ class Attempt(_message.Message):
     retry_decision: str
     worker_id: str
     infrastructure_failure: bool
-    def __init__(self, path: _Optional[str] = ..., attempt: _Optional[int] = ..., phase: _Optional[_Union[_phase_pb2.AttemptPhase, str]] = ..., queue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., retry_decision: _Optional[str] = ..., worker_id: _Optional[str] = ..., infrastructure_failure: _Optional[bool] = ...) -> None: ...
+    launch_time: _timestamp_pb2.Timestamp
+    code_time: _timestamp_pb2.Timestamp
+    commit_time: _timestamp_pb2.Timestamp
+    def __init__(self, path: _Optional[str] = ..., attempt: _Optional[int] = ..., phase: _Optional[_Union[_phase_pb2.AttemptPhase, str]] = ..., queue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., retry_decision: _Optional[str] = ..., worker_id: _Optional[str] = ..., infrastructure_failure: _Optional[bool] = ..., launch_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., commit_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class LogChunk(_message.Message):
     __slots__ = ("path", "attempt", "stream", "offset", "data", "time")

@@ -195,6 +195,24 @@ class GetNodeExecutionDataResponse(_message.Message):
     outputs: _literals_pb2.LiteralMap
     def __init__(self, outputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ...) -> None: ...
 
+class ListAttemptsRequest(_message.Message):
+    __slots__ = ("execution_id", "page_size", "page_token")
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    execution_id: _event_pb2.ExecutionId
+    page_size: int
+    page_token: str
+    def __init__(self, execution_id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ListAttemptsResponse(_message.Message):
+    __slots__ = ("attempts", "next_page_token")
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    attempts: _containers.RepeatedCompositeFieldContainer[_execution_pb2.Attempt]
+    next_page_token: str
+    def __init__(self, attempts: _Optional[_Iterable[_Union[_execution_pb2.Attempt, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
 class WatchExecutionRequest(_message.Message):
     __slots__ = ("id", "after_sequence", "view")
     ID_FIELD_NUMBER: _ClassVar[int]

@@ -75,6 +75,11 @@ class ExecutionServiceStub:
                 request_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetNodeExecutionRequest.SerializeToString,
                 response_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetNodeExecutionResponse.FromString,
                 _registered_method=True)
+        self.ListAttempts = channel.unary_unary(
+                '/voleryidl.execution.v1.ExecutionService/ListAttempts',
+                request_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.ListAttemptsRequest.SerializeToString,
+                response_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.ListAttemptsResponse.FromString,
+                _registered_method=True)
         self.GetNodeExecutionData = channel.unary_unary(
                 '/voleryidl.execution.v1.ExecutionService/GetNodeExecutionData',
                 request_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetNodeExecutionDataRequest.SerializeToString,
@@ -162,6 +167,14 @@ class ExecutionServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListAttempts(self, request, context):
+        """ListAttempts reads the attempts of all nodes of an execution that began to
+        run, in the order of their nodes' paths.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def GetNodeExecutionData(self, request, context):
         """GetNodeExecutionData reads the outputs of a node execution.
         """
@@ -234,6 +247,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.GetNodeExecution,
                     request_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetNodeExecutionRequest.FromString,
                     response_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetNodeExecutionResponse.SerializeToString,
+            ),
+            'ListAttempts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListAttempts,
+                    request_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.ListAttemptsRequest.FromString,
+                    response_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.ListAttemptsResponse.SerializeToString,
             ),
             'GetNodeExecutionData': grpc.unary_unary_rpc_method_handler(
                     servicer.GetNodeExecutionData,
@@ -473,6 +491,33 @@ class ExecutionService:
             '/voleryidl.execution.v1.ExecutionService/GetNodeExecution',
             voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetNodeExecutionRequest.SerializeToString,
             voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetNodeExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListAttempts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voleryidl.execution.v1.ExecutionService/ListAttempts',
+            voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.ListAttemptsRequest.SerializeToString,
+            voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.ListAttemptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -65,18 +65,22 @@ class WorkOpening(_message.Message):
     def __init__(self, version: _Optional[int] = ..., metadata: _Optional[_Mapping[str, str]] = ...) -> None: ...
 
 class Hello(_message.Message):
-    __slots__ = ("worker_id", "session_id", "version", "pools", "held")
+    __slots__ = ("worker_id", "session_id", "version", "pools", "held", "slots", "executions")
     WORKER_ID_FIELD_NUMBER: _ClassVar[int]
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     POOLS_FIELD_NUMBER: _ClassVar[int]
     HELD_FIELD_NUMBER: _ClassVar[int]
+    SLOTS_FIELD_NUMBER: _ClassVar[int]
+    EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
     worker_id: str
     session_id: str
     version: str
     pools: _containers.RepeatedScalarFieldContainer[str]
     held: _containers.RepeatedCompositeFieldContainer[HeldExecution]
-    def __init__(self, worker_id: _Optional[str] = ..., session_id: _Optional[str] = ..., version: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ..., held: _Optional[_Iterable[_Union[HeldExecution, _Mapping]]] = ...) -> None: ...
+    slots: int
+    executions: int
+    def __init__(self, worker_id: _Optional[str] = ..., session_id: _Optional[str] = ..., version: _Optional[str] = ..., pools: _Optional[_Iterable[str]] = ..., held: _Optional[_Iterable[_Union[HeldExecution, _Mapping]]] = ..., slots: _Optional[int] = ..., executions: _Optional[int] = ...) -> None: ...
 
 class HeldExecution(_message.Message):
     __slots__ = ("execution_key", "fencing_token")
@@ -111,10 +115,14 @@ class Capacity(_message.Message):
     def __init__(self, executions: _Optional[int] = ..., attempts: _Optional[int] = ...) -> None: ...
 
 class Renewal(_message.Message):
-    __slots__ = ("number",)
+    __slots__ = ("number", "busy_slots", "waiting_attempts")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
+    BUSY_SLOTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     number: int
-    def __init__(self, number: _Optional[int] = ...) -> None: ...
+    busy_slots: int
+    waiting_attempts: int
+    def __init__(self, number: _Optional[int] = ..., busy_slots: _Optional[int] = ..., waiting_attempts: _Optional[int] = ...) -> None: ...
 
 class Renewed(_message.Message):
     __slots__ = ("number", "alive")
@@ -173,14 +181,16 @@ class Assignment(_message.Message):
     def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ..., settled: _Optional[_Iterable[_Union[SettledItems, _Mapping]]] = ...) -> None: ...
 
 class SettledItems(_message.Message):
-    __slots__ = ("path", "first", "count")
+    __slots__ = ("path", "first", "count", "traceparent")
     PATH_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     path: str
     first: int
     count: int
-    def __init__(self, path: _Optional[str] = ..., first: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, path: _Optional[str] = ..., first: _Optional[int] = ..., count: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class NodeSnapshot(_message.Message):
     __slots__ = ("path", "phase", "attempt", "queue_time", "infrastructure_failures", "wake_time", "item_count", "failure", "user_failures", "outputs")

@@ -392,6 +392,22 @@ class NodeEvent(betterproto2.Message):
     Whether the failure counted against the infrastructure's own budget.
     """
 
+    launch_time: "datetime.datetime | None" = betterproto2.field(
+        60, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When a process was chosen to run the attempt; before it the attempt waited.
+    """
+
+    code_time: "datetime.datetime | None" = betterproto2.field(
+        61, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When the task's code was loaded and about to be called; between it and
+    launch_time lies the start-up. Absent where start_time is that moment,
+    since the code had been loaded before.
+    """
+
 
 default_message_pool.register_message("voleryidl.event.v1", "NodeEvent", NodeEvent)
 

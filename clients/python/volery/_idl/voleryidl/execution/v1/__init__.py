@@ -19,6 +19,8 @@ __all__ = (
     "GetNodeExecutionDataResponse",
     "GetNodeExecutionRequest",
     "GetNodeExecutionResponse",
+    "ListAttemptsRequest",
+    "ListAttemptsResponse",
     "ListExecutionsRequest",
     "ListExecutionsResponse",
     "ListNodeExecutionsRequest",
@@ -251,6 +253,28 @@ class Attempt(betterproto2.Message):
     Whether the failure counted against the infrastructure's own budget.
     """
 
+    launch_time: "datetime.datetime | None" = betterproto2.field(
+        60, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When a process was chosen to run it; before it the attempt waited.
+    """
+
+    code_time: "datetime.datetime | None" = betterproto2.field(
+        61, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When the task's code was loaded and about to be called; between it and
+    launch_time lies the start-up. Absent where start_time is that moment.
+    """
+
+    commit_time: "datetime.datetime | None" = betterproto2.field(
+        62, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When its end was committed, by the database's clock.
+    """
+
 
 default_message_pool.register_message("voleryidl.execution.v1", "Attempt", Attempt)
 
@@ -435,6 +459,12 @@ class Execution(betterproto2.Message):
     What the platform changed or doubts, for people.
     """
 
+    traceparent: "str" = betterproto2.field(60, betterproto2.TYPE_STRING)
+    """
+    The W3C trace context of its span, as in the header `traceparent`; empty
+    when it is not traced.
+    """
+
 
 default_message_pool.register_message("voleryidl.execution.v1", "Execution", Execution)
 
@@ -604,6 +634,53 @@ class GetNodeExecutionResponse(betterproto2.Message):
 default_message_pool.register_message(
     "voleryidl.execution.v1", "GetNodeExecutionResponse", GetNodeExecutionResponse
 )
+
+
+@dataclass(eq=False, repr=False)
+class ListAttemptsRequest(betterproto2.Message):
+    """
+    ListAttemptsRequest asks for a page of attempts.
+    """
+
+    execution_id: "__event__v1__.ExecutionId | None" = betterproto2.field(
+        1, betterproto2.TYPE_MESSAGE, optional=True
+    )
+    """
+    The execution.
+    """
+
+    page_size: "int" = betterproto2.field(2, betterproto2.TYPE_INT32)
+    """
+    At most this many; 0 means 100, more than 1000 is read as 1000.
+    """
+
+    page_token: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    From the previous answer.
+    """
+
+
+default_message_pool.register_message("voleryidl.execution.v1", "ListAttemptsRequest", ListAttemptsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class ListAttemptsResponse(betterproto2.Message):
+    """
+    ListAttemptsResponse is a page of attempts.
+    """
+
+    attempts: "list[Attempt]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    The page; the attempts of a node first to last.
+    """
+
+    next_page_token: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    Empty at the end and only there.
+    """
+
+
+default_message_pool.register_message("voleryidl.execution.v1", "ListAttemptsResponse", ListAttemptsResponse)
 
 
 @dataclass(eq=False, repr=False)
@@ -1308,6 +1385,28 @@ class ExecutionServiceStub(betterproto2_grpclib.ServiceStub):
             "/voleryidl.execution.v1.ExecutionService/GetNodeExecution",
             message,
             GetNodeExecutionResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def list_attempts(
+        self,
+        message: "ListAttemptsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "ListAttemptsResponse":
+        """
+        ListAttempts reads the attempts of all nodes of an execution that began to
+        run, in the order of their nodes' paths.
+        """
+
+        return await self._unary_unary(
+            "/voleryidl.execution.v1.ExecutionService/ListAttempts",
+            message,
+            ListAttemptsResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,
