@@ -8,31 +8,44 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
 
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
+from volery_telemetry.exposition import MetricsServer
+from volery_telemetry.exposition import parse as parse_metrics
+from volery_telemetry.loops import measure_lag
+from voleryidl.engine.v1.engine_service_pb2 import ControlPlaneStatus
 from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 
 from volery_controlplane.domain.limits import Limits as ContentLimits
 from volery_controlplane.grpc.addresses import Address, parse
 from volery_controlplane.grpc.admission import AdmissionLimits
 from volery_controlplane.grpc.data import DataServicer
+from volery_controlplane.grpc.engine import EngineServicer
 from volery_controlplane.grpc.executions import ExecutionServicer
 from volery_controlplane.grpc.interceptors import Limits
+from volery_controlplane.grpc.measures import CallMeasures
 from volery_controlplane.grpc.projects import ProjectServicer
 from volery_controlplane.grpc.registry import RegistryServicer
 from volery_controlplane.grpc.server import Server, Servicers
 from volery_controlplane.grpc.workers import WorkerServicer
 from volery_controlplane.local import connection as local
 from volery_controlplane.local.listener import LocalListener, beside
+from volery_controlplane.loops.health import look_at_queues, take_pulse
 from volery_controlplane.loops.leases import expire_leases, wake_parked
+from volery_controlplane.metrics import Sources, table
 from volery_controlplane.services.data import Data
 from volery_controlplane.services.dispatch import Dispatcher
+from volery_controlplane.services.engine import EngineHealth
 from volery_controlplane.services.executions import Executions
 from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.logs import Logs
+from volery_controlplane.services.measures import Measures, Pulse
 from volery_controlplane.services.ports import Ids
 from volery_controlplane.services.projects import Projects, Tenancy
 from volery_controlplane.services.registration import Registration
@@ -80,6 +93,8 @@ class _Parts:
     dispatcher: Dispatcher
     work: WorkService
     wakeups: LocalWakeups
+    health: EngineHealth
+    sources: Sources
 
 
 class ControlPlane:
@@ -97,6 +112,7 @@ class ControlPlane:
         self._draining = asyncio.Event()
         self._address: asyncio.Future[str] | None = None
         self._life: asyncio.Task[None] | None = None
+        self.metrics: MetricsServer | None = None  # while it serves, and was told to
 
     async def start(self) -> str:
         """Opens the database and begins to serve; gives the address that clients use."""
@@ -135,6 +151,8 @@ class ControlPlane:
     async def _run(self, address: asyncio.Future[str]) -> None:
         settings = self.settings
         listen = parse(settings.listen)  # before anything is made
+        if settings.metrics:
+            parse_metrics(settings.metrics, is_open=settings.metrics_open)
         if settings.migrate:
             await asyncio.to_thread(ensure_schema, settings.database)
         database = await asyncio.to_thread(SqlDatabase.open, settings.database, settings.synchronous)
@@ -151,10 +169,15 @@ class ControlPlane:
             tasks.create_task(parts.dispatcher.run()),
             tasks.create_task(expire_leases(parts.work, self.settings.lease / 4)),
             tasks.create_task(wake_parked(parts.work, parts.wakeups, timedelta(minutes=1))),
+            tasks.create_task(take_pulse(parts.health)),
+            tasks.create_task(measure_lag(parts.work.measures.lag)),
         ]
         grace = timedelta(0)
         try:
             await parts.local.start()  # before gRPC, whose readiness tells workers that both can be had
+            if self.settings.metrics:
+                self.metrics = self._expose(parts.sources)
+                loops.append(tasks.create_task(look_at_queues(parts.health)))
             address.set_result(await parts.server.start())
             log.info("serving", address=address.result(), database=_without_secrets(self.settings.database))
             await self._stop.wait()
@@ -166,12 +189,21 @@ class ControlPlane:
             await asyncio.gather(parts.local.stop(grace), parts.server.stop(grace))
             for loop in loops:
                 loop.cancel()
+            if self.metrics is not None:
+                await asyncio.to_thread(self.metrics.close)
         log.info("stopped")
+
+    def _expose(self, sources: Sources) -> MetricsServer:
+        settings = self.settings
+        server = MetricsServer(table(sources), settings.metrics, is_open=settings.metrics_open)
+        log.info("metrics are served", address=server.address)
+        return server
 
     def _assemble(self, listen: Address, database: SqlDatabase, tasks: asyncio.TaskGroup) -> _Parts:
         settings = self.settings
         blobs = FileBlobStore(settings.storage)
         wakeups = LocalWakeups()
+        measures = Measures()
         tenancy = Tenancy(settings.domains)
         projects = Projects(database, tenancy)
         data = Data(database, blobs, tenancy, settings.blob_size_limit)
@@ -180,12 +212,21 @@ class ControlPlane:
         watches = Watches(database, wakeups, tenancy, pace, listening)
         logs = Logs(database, wakeups, blobs, settings.heartbeat, settings.last_words, listening)
         work = WorkService(
-            database, wakeups, WorkSettings(settings.lease, settings.inline_value_limit, blobs.root)
+            database, wakeups, WorkSettings(settings.lease, settings.inline_value_limit, blobs.root), measures
         )
         dispatcher = Dispatcher(work, wakeups)
         executions = Executions(
-            database, wakeups, tenancy, self._ids, settings.wait_limit, dispatcher, listening
+            database, wakeups, tenancy, self._ids, settings.wait_limit, dispatcher, listening, measures
         )
+        calls = CallMeasures()
+        sources = Sources(
+            measures,
+            calls,
+            database=lambda write: database.measures(write=write),
+            streams=lambda: len(dispatcher.sessions()),
+            now=time.time,
+        )
+        health = EngineHealth(database, measures, Pulse(lambda: sources.totals(time.monotonic())))
         info = GetServerInfoResponse(
             version=version("volery-controlplane"),
             installation_id=database.installation_id(),
@@ -202,6 +243,7 @@ class ControlPlane:
             projects=ProjectServicer(projects, info),
             data=DataServicer(data),
             workers=WorkerServicer(work, streams),
+            engine=EngineServicer(health, self._described(info, database.dialect, sources)),
         )
         limits = Limits(
             settings.message_size_limit,
@@ -230,7 +272,7 @@ class ControlPlane:
             ),
         )
         return _Parts(
-            server=Server(listen, servicers, limits),
+            server=Server(listen, servicers, limits, calls),
             local=LocalListener(
                 beside(listen),
                 streams.serve,
@@ -240,6 +282,25 @@ class ControlPlane:
             dispatcher=dispatcher,
             work=work,
             wakeups=wakeups,
+            health=health,
+            sources=sources,
+        )
+
+    @staticmethod
+    def _described(
+        info: GetServerInfoResponse, dialect: str, sources: Sources
+    ) -> Callable[[], ControlPlaneStatus]:
+        """What a control plane tells of itself at a moment."""
+        started = Timestamp()
+        started.FromNanoseconds(time.time_ns())
+        return lambda: ControlPlaneStatus(
+            version=info.version,
+            installation_id=info.installation_id,
+            start_time=started,
+            database=dialect,
+            worker_streams=sources.streams(),
+            calls=sum(sources.calls.under_way.values()),
+            watches=sources.calls.watches(),
         )
 
 

@@ -16,6 +16,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import structlog
+from volery_telemetry.exposition import UnsafeMetricsAddress
 
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.domain.errors import Refusal
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 ensure_schema(settings.database)
             case "check":
                 require_head(settings.database)
-    except UnsafeAddress as problem:
+    except (UnsafeAddress, UnsafeMetricsAddress) as problem:
         return _complain(str(problem), EXIT_USAGE)
     except Refusal as problem:
         return _complain(problem.message, EXIT_FAILED)
@@ -136,6 +137,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--lease-seconds", dest="lease", type=_seconds, help="how long a worker's lease lasts")
     serve.add_argument("--drain-seconds", dest="drain", type=_seconds, help="how long a shutdown waits")
+    serve.add_argument("--metrics", help="host:port of Prometheus metrics; none unless given")
+    serve.add_argument(
+        "--metrics-open",
+        action="store_true",
+        default=None,
+        help="let others than users of this machine read them",
+    )
     serve.add_argument("--ready-fd", type=int, help="gets the address when serving, then is closed")
     serve.add_argument("--ready-file", type=Path, help="gets the address when serving")
     commands.add_parser("migrate", parents=[database], help="bring the database to head")

@@ -63,6 +63,8 @@ class Settings:
         event_interval: the same for a FULL one.
         last_words: how long after an attempt's end its logs are waited for.
         drain: how long a shutdown waits for calls under way.
+        metrics: `host:port` of Prometheus metrics, loopback only; empty for none.
+        metrics_open: whether others than users of this machine may read them.
         log_format: `console` or `json`.
         log_level: `debug`, `info`, `warning` or `error`.
     """
@@ -104,6 +106,8 @@ class Settings:
     event_interval: timedelta = timedelta(milliseconds=20)
     last_words: timedelta = timedelta(milliseconds=500)
     drain: timedelta = timedelta(seconds=10)
+    metrics: str = ""
+    metrics_open: bool = False
     log_format: str = "console"
     log_level: str = "info"
 

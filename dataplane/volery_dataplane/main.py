@@ -11,18 +11,23 @@ import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 import structlog
+from volery_telemetry.exposition import MetricsServer
+from volery_telemetry.loops import measure_lag
 
 from volery_dataplane.clock import SteadyClock
 from volery_dataplane.launch.process import ProcessLauncher
 from volery_dataplane.launch.settings import ProcessSettings
+from volery_dataplane.metrics import Sources, table
 from volery_dataplane.settings import Settings, parse
 from volery_dataplane.storage.bundles import BundleLimits, Bundles
 from volery_dataplane.storage.files import FileBlobs
 from volery_dataplane.wire.control_plane import GrpcControlPlane
 from volery_dataplane.worker.logs import LogShipper
+from volery_dataplane.worker.measures import Measures
 from volery_dataplane.worker.ports import LauncherEvents, LogPiece, Observation
 from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.worker import Worker, WorkerSettings
@@ -51,6 +56,7 @@ async def run(settings: Settings) -> None:
     scratch = settings.state / "scratch" / settings.worker_id
     shutil.rmtree(scratch, ignore_errors=True)  # left by a process of the same name that was killed
     control_plane = GrpcControlPlane(settings.server, settings.transport)
+    measures = Measures()
     holder: list[Worker] = []
     clock = SteadyClock(lambda: not holder or holder[0].is_idle)
 
@@ -85,7 +91,11 @@ async def run(settings: Settings) -> None:
     logs = LogShipper(blobs, taking.log_place)
     worker = Worker(
         WorkerSettings(
-            worker_id=settings.worker_id, session_id=uuid.uuid4().hex, executions=settings.executions
+            worker_id=settings.worker_id,
+            session_id=uuid.uuid4().hex,
+            executions=settings.executions,
+            slots=settings.slots,
+            version=version("volery-dataplane"),
         ),
         launcher,
         taking,
@@ -93,6 +103,7 @@ async def run(settings: Settings) -> None:
         control_plane,
         clock,
         new_session_id=lambda: uuid.uuid4().hex,
+        measures=measures,
     )
     holder.append(worker)
     stop = asyncio.Event()
@@ -100,6 +111,12 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await launcher.start()
+    sources = Sources(measures, launcher.load, launcher.waited, settings.slots, lambda: worker.held)
+    metrics = None
+    if settings.metrics:
+        metrics = MetricsServer(table(sources), settings.metrics, is_open=settings.metrics_open)
+        log.info("metrics are served", address=metrics.address)
+    lagging = asyncio.create_task(measure_lag(measures.lag))
     serving = asyncio.create_task(control_plane.serve(worker))
     announcing = asyncio.create_task(announce(settings, worker.connected))
     log.info("worker runs", worker=settings.worker_id, server=settings.server, slots=settings.slots)
@@ -108,9 +125,11 @@ async def run(settings: Settings) -> None:
     is_broken = serving.done()  # it ends only by a defect
     await worker.drain(0 if is_broken else settings.drain_grace)
     await logs.settle()
-    for task in (serving, announcing, stopping):
+    for task in (serving, announcing, stopping, lagging):
         task.cancel()
-    await asyncio.gather(serving, announcing, stopping, return_exceptions=True)
+    await asyncio.gather(serving, announcing, stopping, lagging, return_exceptions=True)
+    if metrics is not None:
+        await asyncio.to_thread(metrics.close)
     await taking.close()
     await control_plane.close()
     shutil.rmtree(scratch, ignore_errors=True)

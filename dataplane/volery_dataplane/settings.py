@@ -8,6 +8,8 @@ import socket
 from dataclasses import dataclass, fields
 from pathlib import Path
 
+from volery_telemetry.exposition import UnsafeMetricsAddress
+from volery_telemetry.exposition import parse as parse_metrics
 from volery_dataplane.wire.choosing import TRANSPORTS, TransportName
 from volery_dataplane.wire.local_stream import local_socket
 
@@ -33,6 +35,8 @@ class Settings:
         interpreter: the Python that runs tasks; empty for the worker's own (VOLERY_TASK_PYTHON).
         transport: what the work stream travels over: `local`, the control plane's second Unix socket;
             `grpc`; or `auto`, the local one where there is one (VOLERY_WORKER_TRANSPORT).
+        metrics: `host:port` of Prometheus metrics, loopback only; empty for none (VOLERY_WORKER_METRICS).
+        metrics_open: whether others than users of this machine may read them (VOLERY_WORKER_METRICS_OPEN).
         ready_file: written when the worker is connected; empty for none.
         ready_fd: gets a line when the worker is connected, then is closed; None for none.
     """
@@ -50,6 +54,8 @@ class Settings:
     bundle_members_limit: int = 20_000
     bundle_ratio_limit: int = 200
     transport: TransportName = "auto"
+    metrics: str = ""
+    metrics_open: bool = False
     ready_file: str = ""
     ready_fd: int | None = None
 
@@ -74,6 +80,14 @@ def parse(arguments: list[str] | None = None) -> Settings:
     run.add_argument("--interpreter", default=environment.get("VOLERY_TASK_PYTHON", ""))
     transport = environment.get("VOLERY_WORKER_TRANSPORT", "auto")
     run.add_argument("--transport", default=transport, help=f"{', '.join(TRANSPORTS)}: of the work stream")
+    metrics = environment.get("VOLERY_WORKER_METRICS", "")
+    run.add_argument("--metrics", default=metrics, help="host:port of Prometheus metrics; none unless given")
+    run.add_argument(
+        "--metrics-open",
+        action="store_true",
+        default=environment.get("VOLERY_WORKER_METRICS_OPEN", "").lower() in ("1", "true", "yes", "on"),
+        help="let others than users of this machine read them",
+    )
     run.add_argument("--ready-file", default="", help="written when connected")
     run.add_argument("--ready-fd", type=int, help="gets a line when connected, then is closed")
     given = parser.parse_args(arguments)
@@ -89,6 +103,11 @@ def parse(arguments: list[str] | None = None) -> Settings:
         parser.error(f"--transport must be one of {', '.join(TRANSPORTS)}, not {given.transport!r}")
     if given.transport == "local" and not local_socket(given.server):
         parser.error("--transport local needs a --server that is a Unix socket")
+    if given.metrics:
+        try:
+            parse_metrics(given.metrics, is_open=given.metrics_open)
+        except UnsafeMetricsAddress as problem:
+            parser.error(str(problem))
     return Settings(
         server=given.server,
         worker_id=given.worker_id,
@@ -98,6 +117,8 @@ def parse(arguments: list[str] | None = None) -> Settings:
         drain_grace=given.drain_grace,
         interpreter=given.interpreter,
         transport=given.transport,
+        metrics=given.metrics,
+        metrics_open=given.metrics_open,
         ready_file=given.ready_file,
         ready_fd=given.ready_fd,
         **limits,

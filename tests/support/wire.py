@@ -16,6 +16,7 @@ from support.packages import DOMAIN, PROJECT, identifier
 from voleryidl.core.v1.identifier_pb2 import EntityKind, Identifier
 from voleryidl.core.v1.literals_pb2 import Literal, LiteralMap
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceStub
+from voleryidl.engine.v1.engine_service_pb2_grpc import EngineServiceStub
 from voleryidl.event.v1.event_pb2 import ExecutionId
 from voleryidl.execution.v1.execution_pb2 import Execution
 from voleryidl.execution.v1.execution_service_pb2 import CreateExecutionRequest, CreateExecutionResponse
@@ -92,6 +93,7 @@ class Wire:
         self.executions: Any = ExecutionServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self.projects: Any = ProjectServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self.data: Any = DataServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
+        self.engine: Any = EngineServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
 
     async def create(
         self, target: Identifier | str = "chain", name: str = "", **more: Any

@@ -305,6 +305,16 @@ class SessionRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class QueueStanding:
+    """What waits in an engine; times say since when the oldest does."""
+
+    unclaimed: int
+    oldest_unclaimed: Micros | None
+    parked: int
+    oldest_undelivered: Micros | None
+
+
+@dataclass(frozen=True, slots=True)
 class CacheRow:
     """A result kept under a key."""
 

@@ -34,7 +34,8 @@ from volery_controlplane.domain.limits import check_size
 from volery_controlplane.grpc import caller, messages
 from volery_controlplane.grpc.admission import Admission, AdmissionLimits, lane_of
 from volery_controlplane.grpc.caller import Caller
-from volery_controlplane.grpc.errors import edge_status, reason_name, status_of
+from volery_controlplane.grpc.errors import code_of, edge_status, reason_name, status_of
+from volery_controlplane.grpc.measures import CallMeasures
 
 log = structlog.get_logger("volery_controlplane.rpc")
 
@@ -72,10 +73,12 @@ class EdgeInterceptor(AsyncServerInterceptor):
 
     Args:
         limits: what is let through.
+        measures: what is counted.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, measures: CallMeasures | None = None) -> None:
         self._limits = limits
+        self._measures = measures or CallMeasures()
         self._admission = Admission(limits.admission)
         self._handlers: dict[str, messages.Handler] = {}
 
@@ -104,7 +107,7 @@ class EdgeInterceptor(AsyncServerInterceptor):
         """Serves one RPC."""
         found = caller.identify(context.invocation_metadata(), self._limits.status_size)
         caller.enter(found)
-        call = _Call(context, found, method_name, self._limits)
+        call = _Call(context, found, method_name, self._limits, self._measures)
         if call.is_late():
             await call.refuse_late()
         if isinstance(request_or_iterator, messages.Unreadable):
@@ -131,11 +134,15 @@ class EdgeInterceptor(AsyncServerInterceptor):
 class _Call:
     """One RPC under way."""
 
-    def __init__(self, context: Context, of: Caller, method: str, limits: Limits) -> None:
+    def __init__(
+        self, context: Context, of: Caller, method: str, limits: Limits, measures: CallMeasures
+    ) -> None:
         self._context = context
         self._caller = of
         self._method = method
         self._limits = limits
+        self._measures = measures
+        self._name = measures.began(method)
         self._begin = time.monotonic()
 
     def is_late(self) -> bool:
@@ -144,6 +151,7 @@ class _Call:
 
     async def refuse_late(self) -> Never:
         message = "the deadline had passed before the call was served"
+        self._over("DEADLINE_EXCEEDED")
         await self._abort(edge_status(ErrorReason.ERROR_REASON_DEADLINE_EXCEEDED, message))
 
     async def serve(self, method: Method, request_or_iterator: Any) -> bytes | None:
@@ -153,11 +161,11 @@ class _Call:
             async with aclosing(answer) as answers:
                 async for message in answers:
                     await self._write(messages.measured(message, self._limits.message_size))
-            self._log("OK")
+            self._over("OK")
             return None
         response = await answer
         content = None if response is None else messages.measured(response, self._limits.message_size)
-        self._log("OK")
+        self._over("OK")
         return content
 
     async def _write(self, content: bytes) -> None:
@@ -176,19 +184,20 @@ class _Call:
     async def end_badly(self, problem: BaseException) -> Never:
         match problem:
             case Refusal():
-                self._log(reason_name(problem.reason), message=problem.message)
+                self._over(reason_name(problem.reason), code_of(problem).name, message=problem.message)
                 await self._abort(status_of(problem, self._caller.status_limit))
             case grpc.aio.AbortError():
-                self._log("ABORTED_BY_SERVICER")
+                self._over("ABORTED_BY_SERVICER", "UNKNOWN")
                 raise problem
             case NotImplementedError():
-                self._log("UNIMPLEMENTED")
+                self._over("UNIMPLEMENTED")
                 message = "this server does not offer this call"
                 await self._abort(edge_status(ErrorReason.ERROR_REASON_UNIMPLEMENTED, message))
             case asyncio.CancelledError() | GeneratorExit():
-                self._log("CANCELLED")
+                self._over("CANCELLED")
                 raise problem
             case Exception():
+                self._over("INTERNAL")
                 incident = uuid.uuid4().hex[:12]
                 log.error(
                     "an RPC failed",
@@ -208,14 +217,17 @@ class _Call:
         await self._context.abort(wire.code, wire.details, wire.trailing_metadata)
         raise AssertionError("abort always raises")
 
-    def _log(self, outcome: str, **more: str) -> None:
+    def _over(self, outcome: str, code: str = "", **more: str) -> None:
+        """The call has ended, one way or the other; every way leads here, once."""
+        seconds = time.monotonic() - self._begin
+        self._measures.over(self._name, code or outcome, seconds)
         if self._method in _QUIET:
             return
         log.debug(
             "rpc",
             method=self._method,
             outcome=outcome,
-            milliseconds=round((time.monotonic() - self._begin) * 1000, 2),
+            milliseconds=round(seconds * 1000, 2),
             principal=self._caller.principal,
             trace=self._caller.trace_id,
             **more,

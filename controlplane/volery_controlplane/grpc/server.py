@@ -12,6 +12,7 @@ import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 from voleryidl.data.v1 import data_service_pb2, data_service_pb2_grpc
+from voleryidl.engine.v1 import engine_service_pb2, engine_service_pb2_grpc
 from voleryidl.execution.v1 import execution_service_pb2, execution_service_pb2_grpc
 from voleryidl.project.v1 import project_service_pb2, project_service_pb2_grpc
 from voleryidl.registry.v1 import registry_service_pb2, registry_service_pb2_grpc
@@ -19,6 +20,7 @@ from voleryidl.worker.v1 import worker_service_pb2, worker_service_pb2_grpc
 
 from volery_controlplane.grpc.addresses import Address, TcpAddress, UnixSocket
 from volery_controlplane.grpc.interceptors import EdgeInterceptor, Limits
+from volery_controlplane.grpc.measures import CallMeasures
 from volery_controlplane.grpc.messages import HEADROOM
 
 WORKERS = 10_000
@@ -35,6 +37,7 @@ SERVICES = tuple(
         (project_service_pb2, "ProjectService"),
         (data_service_pb2, "DataService"),
         (worker_service_pb2, "WorkerService"),
+        (engine_service_pb2, "EngineService"),
     )
 )
 
@@ -48,6 +51,7 @@ class Servicers:
     projects: project_service_pb2_grpc.ProjectServiceServicer
     data: data_service_pb2_grpc.DataServiceServicer
     workers: worker_service_pb2_grpc.WorkerServiceServicer
+    engine: engine_service_pb2_grpc.EngineServiceServicer
 
 
 class Server:
@@ -57,14 +61,17 @@ class Server:
         listen: where it listens.
         servicers: what it serves.
         limits: what it lets through.
+        measures: what it counts.
     """
 
-    def __init__(self, listen: Address, servicers: Servicers, limits: Limits) -> None:
+    def __init__(
+        self, listen: Address, servicers: Servicers, limits: Limits, measures: CallMeasures | None = None
+    ) -> None:
         self._address = listen
         self._socket: UnixSocket | None = None  # ours, once it is there
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(limits)],
+            interceptors=[EdgeInterceptor(limits, measures)],
             # Blunt, and without details: only for what would not even get as far as the interceptor.
             maximum_concurrent_rpcs=limits.admission.all + WORKERS,
             options=[
@@ -82,6 +89,7 @@ class Server:
         project_service_pb2_grpc.add_ProjectServiceServicer_to_server(servicers.projects, self._server)
         data_service_pb2_grpc.add_DataServiceServicer_to_server(servicers.data, self._server)
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(servicers.workers, self._server)
+        engine_service_pb2_grpc.add_EngineServiceServicer_to_server(servicers.engine, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
         reflection.enable_server_reflection(
             (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server

@@ -12,6 +12,7 @@ says, on reconnecting, that it does not hold it, or when its lease runs out.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -75,7 +76,7 @@ class _Place:
 
     def fill(self, claim: Claim) -> None:
         self.session.placing -= 1
-        self.dispatcher.hand_out(self.session, [claim])
+        self.dispatcher.placed(self.session, claim)
 
     def give_back(self) -> None:
         self.session.placing -= 1
@@ -87,7 +88,8 @@ class _Place:
 class Dispatcher:
     """Knows the open streams; one per control plane."""
 
-    def __init__(self, work: WorkService, wakeups: Wakeups) -> None:
+    def __init__(self, work: WorkService, wakeups: Wakeups, now: Callable[[], float] = time.time) -> None:
+        self._now = now  # of the dispatch's measure only
         self._work = work
         self._wakeups = wakeups
         self._streams: dict[str, _Stream] = {}
@@ -133,6 +135,11 @@ class Dispatcher:
         session.placing += 1
         return _Place(self, session, len(session.inbox_sent) + session.placing <= session.attempts)
 
+    def placed(self, session: WorkerSession, claim: Claim) -> None:
+        """Hands over what was created for a session."""
+        self._work.measures.claims["placed"] += 1
+        self.hand_out(session, [claim])
+
     async def run(self) -> None:
         """Dispatches until cancelled."""
         try:
@@ -164,6 +171,7 @@ class Dispatcher:
             self.doubt()
             raise
         for session, claims in claimed:
+            self._work.measures.claims["dispatched"] += len(claims)
             self.hand_out(session, claims)
 
     async def push_inboxes(self) -> None:
@@ -190,12 +198,14 @@ class Dispatcher:
         line = stream.line
         batch: list[Assignment] = []
         size = 0
+        observe, now = self._work.measures.dispatch.observe, self._now()
         for claim in claims:
             if not claim.claimed.fresh:  # its snapshot must be read
                 self._spawn(self._send_snapshot(stream, claim))
                 continue
             page = claim.first_page
             page.complete = True
+            observe(max(0.0, now - claim.claimed.record.create_time / 1e6))
             size += page.ByteSize()
             if size > PAGE_BYTES and batch:
                 line.append(WorkResponse(assignment_batch=AssignmentBatch(assignments=batch)))

@@ -34,6 +34,7 @@ from volery_controlplane.domain.records import (
 from volery_controlplane.services.aborts import record_abort
 from volery_controlplane.services.assignments import Claim, claim_of_created
 from volery_controlplane.services.listening import Listening
+from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.pages import Listing, Page, PageRequest
 from volery_controlplane.services.placement import Beginnings, Place, Placement
 from volery_controlplane.services.ports import Database, Ids, Transaction, Wakeups
@@ -120,6 +121,7 @@ class Executions:
         placement: keeps room for a new execution, so that it is given to a worker in the transaction
             that creates it.
         listening: how it is waited.
+        measures: what is counted.
     """
 
     def __init__(
@@ -131,7 +133,9 @@ class Executions:
         wait_limit: timedelta,
         placement: Placement,
         listening: Listening,
+        measures: Measures | None = None,
     ) -> None:
+        self._measures = measures or Measures()
         self._database = database
         self._wakeups = wakeups
         self._tenancy = tenancy
@@ -192,6 +196,7 @@ class Executions:
                 place.fill(claim)
             else:
                 self._wakeups.notify_work()
+            self._measures.created += 1
             self._wakeups.notify_project(made.id.project, made.id.domain)
             return made, False
 
@@ -275,6 +280,7 @@ class Executions:
         if accepted:
             self._wakeups.notify_execution(record.key)
             if record.phase in TERMINAL_EXECUTION_PHASES:
+                self._measures.ended[record.phase] += 1
                 self._wakeups.notify_ended(record.key)
             self._wakeups.notify_project(record.id.project, record.id.domain)
             self._wakeups.notify_work()

@@ -36,6 +36,7 @@ from volery_controlplane.domain.records import (
     NewExecution,
     NodeRow,
     ProjectRecord,
+    QueueStanding,
     SessionRecord,
     Standings,
     StoredRequest,
@@ -233,6 +234,18 @@ class ExecutionStore(Protocol):
 
     def oldest_sequence(self, key: ExecutionKey) -> int:
         """The first sequence still kept; 1 when all are."""
+
+    def queue(self, bound: int) -> QueueStanding:
+        """What waits; nothing is counted further than `bound`."""
+
+    def held_counts(self) -> Mapping[str, int]:
+        """How many executions each session holds."""
+
+    def longest_held(self, limit: int) -> Sequence[ExecutionRecord]:
+        """Executions that workers hold, the oldest first."""
+
+    def failed_last(self, limit: int) -> Sequence[ExecutionRecord]:
+        """Executions that failed or timed out, the newest first."""
 
     def changes(
         self, project: str, domain: str, cursor: str, limit: int

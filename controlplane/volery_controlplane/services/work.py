@@ -9,6 +9,7 @@ It is long since these messages are one protocol over the same sessions; handing
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -68,6 +69,7 @@ from volery_controlplane.services.assignments import (
     pages,
     patiently,
 )
+from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
 from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
@@ -124,7 +126,14 @@ class WorkerSession:
 class WorkService:
     """Serves workers. All state is in the database; sessions only cache what one stream needs."""
 
-    def __init__(self, database: Database, wakeups: Wakeups, settings: WorkSettings) -> None:
+    def __init__(
+        self,
+        database: Database,
+        wakeups: Wakeups,
+        settings: WorkSettings,
+        measures: Measures | None = None,
+    ) -> None:
+        self.measures = measures or Measures()
         self._database = database
         self._wakeups = wakeups
         self._settings = settings
@@ -194,6 +203,7 @@ class WorkService:
         alive = await self._database.transact(
             lambda tx: tx.sessions.renew(session.session_id, Micros(tx.now + lease), tx.now, busy, waiting)
         )
+        self.measures.renewals["alive" if alive else "ended"] += 1
         if not alive:
             session.capacity = 0
         return alive
@@ -205,6 +215,7 @@ class WorkService:
     async def _report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
         reports = batch.reports
         outcome = await self._database.transact(lambda tx: _commit(tx, session, reports))
+        self._measure(outcome)
         notify = self._wakeups.notify_execution
         for key in outcome.changed:
             notify(key)
@@ -237,6 +248,14 @@ class WorkService:
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.debug("something was not committed", reason=repr(problem))  # whoever waits is told
 
+    def _measure(self, outcome: _Outcome) -> None:
+        measures = self.measures
+        measures.wave.observe(len(outcome.acknowledgements))
+        measures.reports.update(outcome.reports)
+        measures.nodes.update(outcome.nodes)
+        measures.ended.update(outcome.ended_phases)
+        measures.value_bytes += outcome.value_bytes
+
     async def append_logs(self, session: WorkerSession, logs: Sequence[ExecutionLogs]) -> None:
         """Keeps pieces of logs; those of executions that the session does not hold are dropped.
 
@@ -254,7 +273,11 @@ class WorkService:
                     kept.append(head.key)
             return kept
 
-        for key in await self._database.transact(intention):
+        kept = await self._database.transact(intention)
+        self.measures.log_bytes += sum(
+            len(chunk.data) for item in logs if item.execution_key in kept for chunk in item.chunks
+        )
+        for key in kept:
             self._wakeups.notify_execution(key)
 
     async def claim(self, sessions: Sequence[WorkerSession]) -> list[tuple[WorkerSession, Sequence[Claim]]]:
@@ -359,6 +382,7 @@ class WorkService:
             return len(ended)
 
         count = await self._database.transact(intention)
+        self.measures.expiries += count
         if count:
             self._wakeups.notify_work()
         return count
@@ -417,6 +441,10 @@ class _Outcome:
     let_go: list[ExecutionKey] = field(default_factory=list)
     given_back: bool = False
     projects: set[tuple[str, str]] = field(default_factory=set)
+    reports: Counter[str] = field(default_factory=Counter)
+    nodes: Counter[int] = field(default_factory=Counter)
+    ended_phases: Counter[int] = field(default_factory=Counter)
+    value_bytes: int = 0
 
 
 def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[ExecutionReport]) -> _Outcome:
@@ -437,6 +465,7 @@ def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[Execution
         if head is not None and is_repeat(head, report):
             _answer_again(tx, answer, report)
             _tell_again(outcome, head, report)
+            outcome.reports["repeated"] += 1
             continue
         try:
             if key in folded:
@@ -459,15 +488,23 @@ def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[Execution
         answers[key] = answer
         _answer_lookups(answer, report, found)
     _apply(tx, folded, answers)
+    for answer in outcome.acknowledgements:
+        if answer.refusal:
+            stale = answer.refusal == ErrorReason.ERROR_REASON_STALE
+            outcome.reports["stale" if stale else "refused"] += 1
     for key, item in folded.items():
         for row, overwrite in writes.get(key, ()):
             tx.cache.put(row, overwrite)
         outcome.changed.append(key)
+        outcome.reports["committed"] += 1
+        outcome.nodes.update([node.phase for node in item.nodes])
+        outcome.value_bytes += sum([len(value.content) for value in item.values])
         if item.released or item.phase in TERMINAL_EXECUTION_PHASES:
             outcome.let_go.append(key)
             outcome.given_back |= item.released and not item.parked
         if item.phase in TERMINAL_EXECUTION_PHASES:
             outcome.ended.append(key)
+            outcome.ended_phases[item.phase] += 1
         if item.phase != heads[key].phase:
             outcome.projects.add((heads[key].project, heads[key].domain))
     return outcome

@@ -17,6 +17,7 @@ import structlog
 
 from volery_controlplane.domain.errors import Busy, DiskFull, Refusal, Unavailable, Uncertain
 from volery_controlplane.store.links import Link
+from volery_controlplane.store.measures import ThreadMeasures
 from volery_controlplane.store.refusals import StatementRefused
 from volery_controlplane.store.transaction import SqlTransaction
 
@@ -55,11 +56,12 @@ class _Interrupted(Busy):
 class Job:
     """One intention on its way, and who waits for it."""
 
-    __slots__ = ("_future", "_loop", "failure", "intention", "result")
+    __slots__ = ("_future", "_loop", "asked", "failure", "intention", "result")
 
     def __init__(self, intention: Callable[[SqlTransaction], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.intention = intention
         self._loop = loop
+        self.asked = time.perf_counter()
         self._future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.failure: BaseException | None = None
@@ -113,8 +115,9 @@ class Worker:
     def __init__(self, engine: Engine, queue: SimpleQueue[Job | None], name: str, *, write: bool) -> None:
         self._engine = engine
         self._queue = queue
-        self._write = write
+        self.writes = write
         self._link: Link | None = None
+        self.measures = ThreadMeasures()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
     def start(self) -> None:
@@ -134,6 +137,7 @@ class Worker:
             jobs, is_last = self._take()
             jobs = [job for job in jobs if not job.is_abandoned()]
             if jobs:
+                self._note_waits(jobs)
                 try:
                     self._serve(jobs)
                 except BaseException as error:  # the outermost loop of this thread: it lives on
@@ -151,7 +155,7 @@ class Worker:
         if job is None:
             return [], True
         jobs = [job]
-        limit = GROUP if self._write else 1
+        limit = GROUP if self.writes else 1
         while len(jobs) < limit:
             try:
                 job = self._queue.get_nowait()
@@ -161,6 +165,11 @@ class Worker:
                 return jobs, True
             jobs.append(job)
         return jobs, False
+
+    def _note_waits(self, jobs: Sequence[Job]) -> None:
+        now = time.perf_counter()
+        for job in jobs:
+            self.measures.waited.observe(now - job.asked)
 
     def _serve(self, jobs: Sequence[Job]) -> None:
         """Runs a group; after too many conflicts each of its jobs alone, so that none suffers for another."""
@@ -195,12 +204,17 @@ class Worker:
         """
         connected = committing = False
         try:
-            link = self._link = self._link or self._engine.connect(write=self._write)
+            link = self._link = self._link or self._engine.connect(write=self.writes)
             connected = True
-            link.begin(write=self._write)
+            begin = time.perf_counter()
+            link.begin(write=self.writes)
             if self._run_all(link, jobs):
+                ran = time.perf_counter()
                 committing = True
                 link.commit()
+                self.measures.ran.observe(ran - begin)
+                self.measures.committed.observe(time.perf_counter() - ran)
+                self.measures.group.observe(len(jobs))
         except Exception as error:
             refusal = error if isinstance(error, Refusal) else self._engine.refusal(error)
             if refusal is None:

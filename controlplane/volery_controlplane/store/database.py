@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Callable
+from functools import reduce
+from operator import add
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -16,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from volery_controlplane.domain.errors import Invalid, Unavailable
 from volery_controlplane.services.ports import Transaction
 from volery_controlplane.store.commits import Engine, Job, Worker
+from volery_controlplane.store.measures import ThreadMeasures
 from volery_controlplane.store.migrate import ensure_schema, require_head
 from volery_controlplane.store.sqlite import SqliteEngine
 from volery_controlplane.store.statements import POSTGRESQL, SQLITE, Statement
@@ -46,6 +49,7 @@ class SqlDatabase:
         if row is None:
             raise Unavailable("the database has no installation id; it was not made by a migration")
         self._installation_id: str = row[0]
+        self.dialect = dialect
         self._writes: SimpleQueue[Job | None] = SimpleQueue()
         self._reads: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -94,6 +98,11 @@ class SqlDatabase:
     def installation_id(self) -> str:
         """Made once with the database."""
         return self._installation_id
+
+    def measures(self, *, write: bool) -> ThreadMeasures:
+        """What its threads that write, or those that read, did since the start."""
+        threads = [worker.measures for worker in self._workers if worker.writes is write]
+        return reduce(add, threads, ThreadMeasures())
 
     def close(self) -> None:
         """Ends after everything that was asked for is done; what comes later is refused."""

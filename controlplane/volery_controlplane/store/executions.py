@@ -31,6 +31,7 @@ from volery_controlplane.store.execution_rows import EXECUTION, RECORD_COLUMNS, 
 from volery_controlplane.store.holds import Holds
 from volery_controlplane.store.journal import INSERT_INBOX, INSERT_JOURNAL, JournalReads, packed
 from volery_controlplane.store.links import Link
+from volery_controlplane.store.overview import Overview
 from volery_controlplane.store.pages import (
     NEVER,
     Listing,
@@ -164,7 +165,10 @@ def _abort(dialect: str, over: bool) -> Executable:
     else:
         # A parked execution has something to read now.
         parked = _T.c.standing == Standing.PARKED.value
-        values |= {"standing": case((parked, Standing.READY.value), else_=_T.c.standing)}
+        values |= {
+            "standing": case((parked, Standing.READY.value), else_=_T.c.standing),
+            "wake_time": case((parked, bindparam("now")), else_=_T.c.wake_time),
+        }
     return (
         update(_T)
         .values(**values)
@@ -179,12 +183,12 @@ _INSERT_TAG = Statement(_insert_tag, "key", "tag")
 _GET = Statement(_get, "project", "domain", "name")
 _BY_KEY = Statement(_by_key, "keys")
 _TOKEN = Statement(lambda dialect: select(_T.c.fencing_token).where(_T.c.key == bindparam("key")), "key")
-_ABORTED = ("new_abort", "new_phase", "count", "new_failure", "key_")
+_ABORTED = ("new_abort", "new_phase", "count", "new_failure", "key_", "now")
 _ABORT = Statement(lambda dialect: _abort(dialect, over=False), *_ABORTED)
-_ABORT_AND_END = Statement(lambda dialect: _abort(dialect, over=True), *_ABORTED, "now")
+_ABORT_AND_END = Statement(lambda dialect: _abort(dialect, over=True), *_ABORTED)
 
 
-class SqlExecutionStore(Reports, Holds, JournalReads):
+class SqlExecutionStore(Reports, Holds, JournalReads, Overview):
     """The `ExecutionStore` port."""
 
     def __init__(self, link: Link) -> None:
@@ -297,11 +301,8 @@ class SqlExecutionStore(Reports, Holds, JournalReads):
         heads = self.heads([key])
         if key not in heads:
             raise NotFound("there is no such execution", {"resource_type": "execution"})
-        given = (abort, phase, event_count, failure, key)
-        if phase in TERMINAL_EXECUTION_PHASES:
-            row = self._link.row(_ABORT_AND_END, *given, now)
-        else:
-            row = self._link.row(_ABORT, *given)
+        statement = _ABORT_AND_END if phase in TERMINAL_EXECUTION_PHASES else _ABORT
+        row = self._link.row(statement, abort, phase, event_count, failure, key, now)
         if row is None:
             raise WrongPhase("the execution has ended")
         position, sequence = row

@@ -22,6 +22,7 @@ from volery_controlplane.store.tables import Standing
 
 _T = EXECUTION
 _FREE = {"standing": Standing.READY.value, "session_id": "", "worker_id": ""}
+"""What is let go of waits from that moment on, which its wake time keeps."""
 
 
 def _stands(standing: Standing) -> ColumnElement[bool]:
@@ -70,7 +71,7 @@ def _release_session(dialect: str) -> Executable:
         .order_by(_T.c.key)
         .with_for_update()
     )
-    return update(_T).values(**_FREE).where(_T.c.key.in_(held))
+    return update(_T).values(**_FREE, wake_time=bindparam("now")).where(_T.c.key.in_(held))
 
 
 def _release(dialect: str) -> Executable:
@@ -84,7 +85,7 @@ def _release(dialect: str) -> Executable:
         .order_by(_T.c.key)
         .with_for_update()
     )
-    return update(_T).values(**_FREE).where(_T.c.key.in_(held))
+    return update(_T).values(**_FREE, wake_time=bindparam("now")).where(_T.c.key.in_(held))
 
 
 def _held(dialect: str) -> Executable:
@@ -106,8 +107,8 @@ def _unread(dialect: str) -> Executable:
 _WAKE = Statement(_wake, "now")
 _READY = Statement(_ready, "pool", "limit")
 _TAKE = Statement(_take, "session", "worker", "keys")
-_RELEASE_SESSION = Statement(_release_session, "session")
-_RELEASE = Statement(_release, "keys", "session")
+_RELEASE_SESSION = Statement(_release_session, "now", "session")
+_RELEASE = Statement(_release, "now", "keys", "session")
 _HELD = Statement(_held, "session")
 _UNREAD = Statement(_unread, "sessions")
 _EARLIEST = Statement(
@@ -151,12 +152,12 @@ class Holds:
 
     def release_session(self, session_id: str) -> int:
         """Takes back all that a session holds; gives their number."""
-        return self._link.change(_RELEASE_SESSION, session_id)
+        return self._link.change(_RELEASE_SESSION, self._link.clock(), session_id)
 
     def release(self, keys: Sequence[ExecutionKey], session_id: str) -> None:
         """Takes back some of what a session holds."""
         if keys:
-            self._link.change(_RELEASE, self._link.set_of(keys), session_id)
+            self._link.change(_RELEASE, self._link.clock(), self._link.set_of(keys), session_id)
 
     def held(self, session_id: str) -> Mapping[ExecutionKey, int]:
         """What a session holds, with tokens."""

@@ -346,4 +346,4 @@ def _letting_go(report: FoldedReport, over: bool) -> Row:
         return (report.time if report.end_time is None else report.end_time, Standing.ENDED.value, None)
     if report.parked:
         return (None, Standing.PARKED.value, report.wake_time)
-    return (None, Standing.READY.value, None)
+    return (None, Standing.READY.value, report.time)

@@ -15,6 +15,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from volery_telemetry.measures import Distribution
 from voleryidl.core.v1.failure_pb2 import Failure
 
 from volery_dataplane.domain.runs import Launched
@@ -34,6 +35,7 @@ from volery_dataplane.worker.ports import (
     Cancelled,
     Failed,
     LauncherEvents,
+    Load,
     LogPiece,
     Observation,
     Started,
@@ -69,6 +71,7 @@ class ProcessLauncher:
         self._stopped = False
         self._quiet: asyncio.Event | None = None
         self._pace = settings.prefetch_below
+        self.waited = Distribution()
 
     @property
     def capacity(self) -> int:
@@ -80,6 +83,14 @@ class ProcessLauncher:
         if self._pace < self._settings.prefetch_below:
             depth = max(depth, min(_DEEPEST, int(_LOOKAHEAD / max(self._pace, 1e-5))))
         return self._settings.slots * depth
+
+    def load(self) -> Load:
+        """What it is busy with. May be called on any thread."""
+        processes = self._processes.all()
+        busy = sum(1 for process in processes if process.pipe)
+        counts = self._processes.started
+        waiting = max(0, len(self._attempts) - busy)
+        return Load(busy, waiting, len(processes), forked=counts["fork"], spawned=counts["spawn"])
 
     async def start(self) -> None:
         """Clears what an earlier launcher has left in the directory."""
@@ -218,6 +229,7 @@ class ProcessLauncher:
         attempt = process.pipe[0]
         if not attempt.launched:
             attempt.launched = _wall()
+            self.waited.observe(now - attempt.ordered)
         if not process.begun:
             return  # its time does not run while the warden is busy with others
         attempt.began = now

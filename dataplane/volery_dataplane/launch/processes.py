@@ -74,6 +74,7 @@ class Processes:
         self._wardens: dict[Kind, Warden] = {}  # the least recently used one first
         self._leaving: set[Warden] = set()
         self._memory_kills = _memory_kills()
+        self.started = {"fork": 0, "spawn": 0}
 
     def all(self) -> list[TaskProcess]:
         """Those that have not ended."""
@@ -211,6 +212,7 @@ class Processes:
             self._events.begun(process)
 
     def _on_started(self, number: int, reason: str) -> None:
+        self.started["spawn" if reason else "fork"] += 1
         process = self._by_number.get(number)
         if process is not None and reason:
             self._events.noted(process, f"the process was started afresh, not forked: {reason}")

@@ -139,12 +139,34 @@ class LauncherEvents:
     logged: Callable[[Sequence[LogPiece]], None] = field(default=lambda pieces: None)
 
 
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What a launcher is busy with.
+
+    Attributes:
+        busy: slots that run an attempt.
+        waiting: attempts that wait for a slot.
+        processes: task processes that live.
+        forked: processes that were forked since the start.
+        spawned: processes that were started afresh since then.
+    """
+
+    busy: int = 0
+    waiting: int = 0
+    processes: int = 0
+    forked: int = 0
+    spawned: int = 0
+
+
 class Launcher(Protocol):
     """A way to run attempts. All calls are on the event loop."""
 
     @property
     def capacity(self) -> int:
         """How many attempts may be ordered and not yet ended; more would only wait. It may change."""
+
+    def load(self) -> Load:
+        """What it is busy with. May be called on any thread."""
 
     async def start(self) -> None:
         """Makes it ready."""

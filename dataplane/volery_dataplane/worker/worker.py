@@ -46,6 +46,7 @@ from volery_dataplane.domain.waves import Wave
 from volery_dataplane.worker.alarms import Alarms
 from volery_dataplane.worker.lease import Lease
 from volery_dataplane.worker.logs import LogShipper
+from volery_dataplane.worker.measures import Measures
 from volery_dataplane.worker.ports import (
     AttemptKey,
     Clock,
@@ -80,6 +81,8 @@ class WorkerSettings:
         park_after: an execution whose next timer is further away than this is parked; seconds. Longer than
             any delay for the infrastructure: a parked one waits by the database's clock, which may jump.
         pools: the worker pools it serves; empty for the default one.
+        version: its release, told to people.
+        slots: how many tasks its launcher runs at a time, told to people.
     """
 
     worker_id: str
@@ -88,6 +91,7 @@ class WorkerSettings:
     park_after: float = 30.0
     pools: Sequence[str] = ()
     version: str = "0.1.0"
+    slots: int = 0
 
 
 class Worker:
@@ -102,7 +106,9 @@ class Worker:
         control_plane: ControlPlane,
         clock: Clock,
         new_session_id: Callable[[], str],
+        measures: Measures | None = None,
     ) -> None:
+        self._measures = measures or Measures()
         self._settings = settings
         self._session_id = settings.session_id
         self._new_session_id = new_session_id
@@ -119,6 +125,7 @@ class Worker:
         self._outstanding: set[AttemptKey] = set()
         self._asking = 0  # attempts that wait for the cache, and will need a place
         self._in_flight: ReportBatch | None = None
+        self._sent_at = 0.0
         self._batch_number = 0
         self._turn_due = False
         self._connected = False
@@ -137,6 +144,11 @@ class Worker:
         """Whether it holds nothing."""
         return not self._walkings
 
+    @property
+    def held(self) -> int:
+        """How many executions it holds."""
+        return len(self._walkings)
+
     # --- the stream -------------------------------------------------------------------------------
 
     def hello(self) -> Hello:
@@ -147,6 +159,8 @@ class Worker:
             session_id=self._session_id,
             version=self._settings.version,
             pools=self._settings.pools,
+            slots=self._settings.slots,
+            executions=self._settings.executions,
             held=[
                 HeldExecution(execution_key=walking.key, fencing_token=walking.token)
                 for walking in self._walkings.values()
@@ -166,6 +180,7 @@ class Worker:
                 self._inbox(inbox)
         elif arm == "renewed":
             if message.renewed.alive:
+                self._measures.renewals += 1
                 self._lease.renewed(message.renewed.number)
             else:
                 self._lost_everything("the control plane ended this session")
@@ -220,7 +235,9 @@ class Worker:
     def _renew(self) -> None:
         if self._may_act() and self._connected:
             number = self._lease.renewal(self._clock.monotonic())
-            self._send(WorkRequest(renewal=Renewal(number=number)))
+            load = self._launcher.load()
+            renewal = Renewal(number=number, busy_slots=load.busy, waiting_attempts=load.waiting)
+            self._send(WorkRequest(renewal=renewal))
         self._schedule_renewal()
 
     def _may_act(self) -> bool:
@@ -232,6 +249,7 @@ class Worker:
 
     def _lost_everything(self, why: str) -> None:
         """Stops acting at once; a new session begins with the next stream."""
+        self._measures.losses += 1
         log.warning("everything this worker held is lost", reason=why, executions=len(self._walkings))
         for key in list(self._walkings):
             self._drop(key)
@@ -330,6 +348,7 @@ class Worker:
     def observed(self, observations: Sequence[Observation]) -> None:
         """A launcher saw something."""
         now = self._clock.now()
+        self._measures.observed(observations)
         for observation in observations:
             key = observation.key
             if type(observation) is not Started:
@@ -347,6 +366,7 @@ class Worker:
 
     def logged(self, pieces: Sequence[LogPiece]) -> None:
         """A launcher collected output."""
+        self._measures.log_bytes += sum([len(piece.data) or piece.size for piece in pieces])
         self._logs.ship(pieces, self._clock.now(), self._send)
 
     # --- the turn ---------------------------------------------------------------------------------
@@ -467,6 +487,8 @@ class Worker:
         batch = ReportBatch(number=self._batch_number, reports=reports)
         if batch.reports:
             self._in_flight = batch
+            self._sent_at = self._clock.monotonic()
+            self._measures.wave.observe(len(batch.reports))
             self._send(WorkRequest(report_batch=batch))
 
     def _acknowledged(self, batch: AcknowledgementBatch) -> None:
@@ -474,6 +496,7 @@ class Worker:
         if self._in_flight is None or batch.number != self._in_flight.number or not self._may_act():
             return
         answered, self._in_flight = self._in_flight, None
+        self._measures.acknowledged.observe(self._clock.monotonic() - self._sent_at)
         # In the order of the reports, since a number alone does not tell an older hold from a newer one.
         for told, answer in zip(answered.reports, batch.acknowledgements, strict=False):
             walking = self._walkings.get(told.execution_key)
@@ -515,6 +538,7 @@ class Worker:
         for start in wave.starts:
             order = walking.order(start)
             if order.key in walking.live:
+                self._measures.started += 1
                 launch(order)
 
     def _refused(

@@ -74,7 +74,17 @@ def help_of_serve() -> str:
     return str(serve.format_usage()) + " --help"
 
 
-SAMPLES = {"slots": "3", "executions": "7", "drain_grace": "1.5", "state": "/somewhere", "transport": "grpc"}
+SAMPLES = {
+    "slots": "3",
+    "executions": "7",
+    "drain_grace": "1.5",
+    "state": "/somewhere",
+    "transport": "grpc",
+    "ready_fd": "5",
+    "metrics": "127.0.0.1:9464",
+    "metrics_open": "True",
+}
+FLAGS = {"metrics_open"}
 
 
 def test_every_setting_of_a_worker_is_told_and_read(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -91,8 +101,8 @@ def test_every_setting_of_a_worker_is_told_and_read(monkeypatch: pytest.MonkeyPa
             default = getattr(worker.parse(["run"]), name)
             expected = Path(row["default"]).resolve() if name == "state" else row["default"]
             assert in_words(default).removesuffix(".0") == str(expected)
-        sample = "grpc" if name == "transport" else "5" if name in (*SAMPLES, "ready_fd") else "somewhere"
-        assert worker.parse(["run", row["option"], sample]) != worker.parse(["run"])
+        given = [row["option"]] if name in FLAGS else [row["option"], SAMPLES.get(name, "somewhere")]
+        assert worker.parse(["run", *given]) != worker.parse(["run"])
 
 
 def test_every_variable_that_is_read_is_told() -> None:

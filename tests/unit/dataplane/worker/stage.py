@@ -17,6 +17,7 @@ from volery_dataplane.worker.ports import (
     AttemptOrder,
     Cancelled,
     Failed,
+    Load,
     Observation,
     Started,
     Succeeded,
@@ -78,6 +79,9 @@ class HandLauncher:
         self.launched: list[AttemptKey] = []
         self.cancelled: list[AttemptKey] = []
         self.stopped = False
+
+    def load(self) -> Load:
+        return Load(busy=len(self.running))
 
     async def start(self) -> None:
         return None

@@ -1,0 +1,1 @@
+"""Generated from the IDL; see idl/generate.py."""
