@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -16,6 +17,10 @@ if TYPE_CHECKING:
     from volery.run import Run
 
 
+MOST_OPEN = 1000
+"""Nodes that are looked at for why an execution waits."""
+
+
 @click.group()
 def get() -> None:
     """Show one thing in full."""
@@ -23,12 +28,15 @@ def get() -> None:
 
 @get.command("execution")
 @click.argument("name")
+@click.option("--why", is_flag=True, help="Say only why it stands where it does: what it waits for.")
 @place_options
 @output_option
-def execution(name: str, place: Place, output: str) -> int:
+def execution(name: str, why: bool, place: Place, output: str) -> int:
     """Show an execution: why it failed, its nodes, inputs and outputs."""
     with place.connected() as remote:
         run = remote.execution(name)
+        if why:
+            return _why(remote, run, output)
         if output != "text":
             return _execution_document(run, output)
         _execution_text(run)
@@ -82,6 +90,21 @@ def _entity_command(command: str, kind: str, what: str) -> None:
 _entity_command("task", "task", "task")
 _entity_command("workflow", "workflow", "workflow")
 _entity_command("launch-plan", "launch_plan", "launch plan")
+
+
+def _why(remote: Remote, run: Run, output: str) -> int:
+    from volery_cli.output import now, show
+    from volery_cli.why import reasons
+
+    health = remote.health(listed=1)
+    nodes = run.nodes(filter="phase = QUEUED OR phase = RUNNING OR phase = WAITING")
+    found = reasons(run.execution, list(islice(nodes, MOST_OPEN)), health, health.time or now())
+    if output != "text":
+        show({"execution": run.name, "phase": run.phase, "reasons": found}, output)
+        return Exit.OK
+    for line in found:
+        click.echo(line)
+    return Exit.OK
 
 
 def _execution_document(run: Run, output: str) -> int:

@@ -23,6 +23,8 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "get": ("volery_cli.get:get", "Show one thing in full."),
     "watch": ("volery_cli.watch:watch", "Follow an execution to its end."),
     "logs": ("volery_cli.logs:logs", "Show what tasks wrote."),
+    "timeline": ("volery_cli.timeline:timeline", "Show where the time of an execution went."),
+    "top": ("volery_cli.top:top", "Watch the engine: workers, queues, rates."),
     "abort": ("volery_cli.abort:abort", "Ask for the end of an execution."),
     "activate": ("volery_cli.activate:activate", "Make a version of a launch plan the active one."),
     "deactivate": ("volery_cli.activate:deactivate", "Leave a launch plan without an active version."),

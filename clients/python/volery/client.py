@@ -15,7 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, Self, TypeVar
 
 from betterproto2 import Message
 from grpclib import GRPCError, Status
@@ -32,6 +32,9 @@ from volery._idl.voleryidl.project import v1 as project
 from volery._idl.voleryidl.registry import v1 as registry
 from volery._messages import lighten
 from volery._status_details import STATUS_LIMIT
+
+if TYPE_CHECKING:
+    from volery._idl.voleryidl.engine import v1 as engine
 
 Q = TypeVar("Q")
 A = TypeVar("A", bound=Message)
@@ -185,6 +188,10 @@ class Client:
     ) -> execution.GetNodeExecutionResponse:
         """Read one node execution with its attempts."""
         return await self._call(self._executions.get_node_execution, request)
+
+    async def list_attempts(self, request: execution.ListAttemptsRequest) -> execution.ListAttemptsResponse:
+        """Read a page of the attempts of all nodes."""
+        return await self._call(self._executions.list_attempts, request)
 
     async def get_node_execution_data(
         self, request: execution.GetNodeExecutionDataRequest
@@ -346,6 +353,18 @@ class Client:
     async def get_server_info(self, request: project.GetServerInfoRequest) -> project.GetServerInfoResponse:
         """Tell the server's version and limits."""
         return await self._call(self._projects.get_server_info, request)
+
+    # the engine
+
+    async def get_engine_status(
+        self, request: engine.GetEngineStatusRequest
+    ) -> engine.GetEngineStatusResponse:
+        """Read how the engine is doing."""
+        from volery._idl.voleryidl.engine import v1  # few programs ask for it
+
+        lighten(v1)
+        stub = v1.EngineServiceStub(self.connection.channel, metadata=STATUS_LIMIT)
+        return await self._call(stub.get_engine_status, request)
 
     def _raw(self, name: str, reply: type[A]) -> Method[Any, A]:
         """A method of the execution service that leaves values as bytes."""

@@ -157,6 +157,7 @@ class Execution:
     labels: dict[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     last_sequence: int = 0
+    traceparent: str = ""
 
     @property
     def duration(self) -> timedelta | None:
@@ -218,7 +219,23 @@ class Node:
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """One try at a task."""
+    """One try at a task.
+
+    Attributes:
+        path: the node.
+        attempt: from 1.
+        phase: where it stands.
+        queue_time: when its start was intended.
+        start_time: when it began to run.
+        end_time: when it ended.
+        failure: why it failed.
+        retry_decision: why the node was, or was not, tried again.
+        worker_id: the worker that ran it.
+        infrastructure_failure: whether the failure counted against the infrastructure's own budget.
+        launch_time: when a process was chosen to run it; it waited before.
+        code_time: when its code was loaded; None where `start_time` is that moment.
+        commit_time: when its end was committed, by the database's clock.
+    """
 
     path: str
     attempt: int
@@ -230,6 +247,9 @@ class Attempt:
     retry_decision: str = ""
     worker_id: str = ""
     infrastructure_failure: bool = False
+    launch_time: datetime | None = None
+    code_time: datetime | None = None
+    commit_time: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +292,7 @@ def execution_from_wire(message: execution.Execution) -> Execution:
         labels=dict(options.labels) if options else {},
         tags=tuple(options.tags) if options else (),
         last_sequence=message.last_sequence,
+        traceparent=message.traceparent,
     )
 
 
@@ -313,6 +334,9 @@ def attempt_from_wire(message: execution.Attempt) -> Attempt:
         retry_decision=message.retry_decision,
         worker_id=message.worker_id,
         infrastructure_failure=message.infrastructure_failure,
+        launch_time=message.launch_time,
+        code_time=message.code_time,
+        commit_time=message.commit_time,
     )
 
 

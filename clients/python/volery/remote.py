@@ -43,6 +43,7 @@ from volery.workflow import Workflow
 
 if TYPE_CHECKING:
     from volery._compile.translate import Entity
+    from volery.health import EngineHealth
 
 T = TypeVar("T")
 
@@ -159,6 +160,18 @@ class Remote(Catalog):
             if not self._finalizer.alive:
                 self._finalizer = weakref.finalize(self, _shut_down, self._loop, self._clients)
         return self._clients[0]
+
+    def health(self, listed: int = 10) -> EngineHealth:
+        """How the engine is doing: its workers, queues and rates, what runs and what failed lately.
+
+        Args:
+            listed: how many running executions, and how many failures.
+        """
+        from volery._idl.voleryidl.engine import v1 as engine
+        from volery.health import health_from_wire
+
+        request = engine.GetEngineStatusRequest(listed=listed)
+        return health_from_wire(self._loop.call(self.client.get_engine_status(request)))
 
     def register(
         self,

@@ -223,6 +223,17 @@ class Run:
         assert answer.node_execution is not None
         return node_from_wire(answer.node_execution), [attempt_from_wire(each) for each in answer.attempts]
 
+    def attempts(self) -> Iterator[Attempt]:
+        """The attempts of all its nodes that began to run, in the order of their paths, read page by page."""
+        token = ""
+        while True:
+            request = wire.ListAttemptsRequest(execution_id=self._id, page_size=PAGE, page_token=token)
+            answer = self._call(self._client.list_attempts(request))
+            yield from map(attempt_from_wire, answer.attempts)
+            token = answer.next_page_token
+            if not token:
+                return
+
     def node_outputs(self, path: str) -> dict[str, Any]:
         """What came out of a node, by name, as plain values."""
         request = wire.GetNodeExecutionDataRequest(execution_id=self._id, path=path)

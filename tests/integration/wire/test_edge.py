@@ -26,6 +26,7 @@ from volery_controlplane.grpc.interceptors import Limits
 from volery_controlplane.grpc.server import SERVICES, Server, Servicers
 from volery_controlplane.settings import Settings
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceServicer
+from voleryidl.engine.v1.engine_service_pb2_grpc import EngineServiceServicer
 from voleryidl.execution.v1.execution_service_pb2 import (
     GetExecutionRequest,
     GetExecutionResponse,
@@ -68,6 +69,7 @@ async def broken(directory: Path) -> AsyncIterator[Wire]:
         ProjectServiceServicer(),
         DataServiceServicer(),
         WorkerServiceServicer(),
+        EngineServiceServicer(),
     )
     server = Server(parse(f"unix://{directory / 'broken'}"), servicers, Limits(1 << 20, 6000))
     address = await server.start()
