@@ -16,9 +16,11 @@ from importlib.metadata import version
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
+from volery_telemetry import otel
 from volery_telemetry.exposition import MetricsServer
 from volery_telemetry.exposition import parse as parse_metrics
 from volery_telemetry.loops import measure_lag
+from volery_telemetry.traces import Tracing
 from voleryidl.engine.v1.engine_service_pb2 import ControlPlaneStatus
 from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 
@@ -50,6 +52,7 @@ from volery_controlplane.services.ports import Ids
 from volery_controlplane.services.projects import Projects, Tenancy
 from volery_controlplane.services.registration import Registration
 from volery_controlplane.services.registry import Registry
+from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.streams import WorkStreams
 from volery_controlplane.services.wakeups import LocalWakeups
 from volery_controlplane.services.watches import Pace, Watches
@@ -95,6 +98,7 @@ class _Parts:
     wakeups: LocalWakeups
     health: EngineHealth
     sources: Sources
+    spans: ExecutionSpans | None
 
 
 class ControlPlane:
@@ -155,13 +159,16 @@ class ControlPlane:
             parse_metrics(settings.metrics, is_open=settings.metrics_open)
         if settings.migrate:
             await asyncio.to_thread(ensure_schema, settings.database)
+        tracing = otel.tracing(os.environ, "volery-controlplane")
         database = await asyncio.to_thread(SqlDatabase.open, settings.database, settings.synchronous)
         try:
             async with asyncio.TaskGroup() as tasks:
-                parts = self._assemble(listen, database, tasks)
+                parts = self._assemble(listen, database, tasks, tracing)
                 await parts.projects.establish(settings.projects)
                 await self._serve(parts, tasks, address)
         finally:
+            if tracing is not None:
+                await asyncio.to_thread(tracing.close)
             await asyncio.to_thread(database.close)
 
     async def _serve(self, parts: _Parts, tasks: asyncio.TaskGroup, address: asyncio.Future[str]) -> None:
@@ -191,6 +198,8 @@ class ControlPlane:
                 loop.cancel()
             if self.metrics is not None:
                 await asyncio.to_thread(self.metrics.close)
+            if parts.spans is not None:
+                await parts.spans.settle()
         log.info("stopped")
 
     def _expose(self, sources: Sources) -> MetricsServer:
@@ -199,11 +208,14 @@ class ControlPlane:
         log.info("metrics are served", address=server.address)
         return server
 
-    def _assemble(self, listen: Address, database: SqlDatabase, tasks: asyncio.TaskGroup) -> _Parts:
+    def _assemble(
+        self, listen: Address, database: SqlDatabase, tasks: asyncio.TaskGroup, tracing: Tracing | None
+    ) -> _Parts:
         settings = self.settings
         blobs = FileBlobStore(settings.storage)
         wakeups = LocalWakeups()
         measures = Measures()
+        spans = ExecutionSpans(database, tracing) if tracing is not None else None
         tenancy = Tenancy(settings.domains)
         projects = Projects(database, tenancy)
         data = Data(database, blobs, tenancy, settings.blob_size_limit)
@@ -212,11 +224,15 @@ class ControlPlane:
         watches = Watches(database, wakeups, tenancy, pace, listening)
         logs = Logs(database, wakeups, blobs, settings.heartbeat, settings.last_words, listening)
         work = WorkService(
-            database, wakeups, WorkSettings(settings.lease, settings.inline_value_limit, blobs.root), measures
+            database,
+            wakeups,
+            WorkSettings(settings.lease, settings.inline_value_limit, blobs.root),
+            measures,
+            spans,
         )
         dispatcher = Dispatcher(work, wakeups)
         executions = Executions(
-            database, wakeups, tenancy, self._ids, settings.wait_limit, dispatcher, listening, measures
+            database, wakeups, tenancy, self._ids, settings.wait_limit, dispatcher, listening, measures, spans
         )
         calls = CallMeasures()
         sources = Sources(
@@ -272,7 +288,7 @@ class ControlPlane:
             ),
         )
         return _Parts(
-            server=Server(listen, servicers, limits, calls),
+            server=Server(listen, servicers, limits, calls, tracing),
             local=LocalListener(
                 beside(listen),
                 streams.serve,
@@ -284,6 +300,7 @@ class ControlPlane:
             wakeups=wakeups,
             health=health,
             sources=sources,
+            spans=spans,
         )
 
     @staticmethod

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import logging
 import os
 import signal
 import sys
@@ -15,8 +14,9 @@ from collections.abc import Coroutine, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-import structlog
 from volery_telemetry.exposition import UnsafeMetricsAddress
+from volery_telemetry.logs import configure
+from volery_telemetry.otel import NotInstalled
 
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.domain.errors import Refusal
@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         settings = Settings.load(os.environ, **given)
     except BadSetting as problem:
         return _complain(str(problem), EXIT_USAGE)
-    configure_logging(settings)
+    configure(settings.log_format, settings.log_level, plane="control")
     os.umask(0o077)  # the database and the store hold what users sent
     try:
         match parsed.command:
@@ -50,39 +50,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 require_head(settings.database)
     except (UnsafeAddress, UnsafeMetricsAddress) as problem:
         return _complain(str(problem), EXIT_USAGE)
+    except NotInstalled as problem:
+        return _complain(str(problem), EXIT_USAGE)
     except Refusal as problem:
         return _complain(problem.message, EXIT_FAILED)
     except OSError as problem:
         return _complain(str(problem), EXIT_FAILED)
     return 0
-
-
-def configure_logging(settings: Settings) -> None:
-    """Sends log lines to standard error; standard output belongs to whoever started us."""
-    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
-    renderer = (
-        structlog.processors.JSONRenderer()
-        if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(
-            colors=sys.stderr.isatty(),
-            # not the one that shows local variables, which hold what users sent
-            exception_formatter=structlog.dev.plain_traceback,
-        )
-    )
-    exceptions = [structlog.processors.format_exc_info] if settings.log_format == "json" else []
-    structlog.configure(
-        processors=[
-            structlog.contextvars.merge_contextvars,
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *exceptions,
-            renderer,
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
 
 
 def _run(work: Coroutine[None, None, None]) -> None:

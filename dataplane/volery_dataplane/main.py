@@ -15,7 +15,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 import structlog
+from volery_telemetry import otel
 from volery_telemetry.exposition import MetricsServer
+from volery_telemetry.logs import configure
 from volery_telemetry.loops import measure_lag
 
 from volery_dataplane.clock import SteadyClock
@@ -29,6 +31,7 @@ from volery_dataplane.wire.control_plane import GrpcControlPlane
 from volery_dataplane.worker.logs import LogShipper
 from volery_dataplane.worker.measures import Measures
 from volery_dataplane.worker.ports import LauncherEvents, LogPiece, Observation
+from volery_dataplane.worker.spans import AttemptSpans
 from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.worker import Worker, WorkerSettings
 
@@ -57,6 +60,7 @@ async def run(settings: Settings) -> None:
     shutil.rmtree(scratch, ignore_errors=True)  # left by a process of the same name that was killed
     control_plane = GrpcControlPlane(settings.server, settings.transport)
     measures = Measures()
+    tracing = otel.tracing(os.environ, "volery-worker")
     holder: list[Worker] = []
     clock = SteadyClock(lambda: not holder or holder[0].is_idle)
 
@@ -104,6 +108,7 @@ async def run(settings: Settings) -> None:
         clock,
         new_session_id=lambda: uuid.uuid4().hex,
         measures=measures,
+        spans=AttemptSpans(tracing, settings.worker_id) if tracing is not None else None,
     )
     holder.append(worker)
     stop = asyncio.Event()
@@ -119,7 +124,7 @@ async def run(settings: Settings) -> None:
     lagging = asyncio.create_task(measure_lag(measures.lag))
     serving = asyncio.create_task(control_plane.serve(worker))
     announcing = asyncio.create_task(announce(settings, worker.connected))
-    log.info("worker runs", worker=settings.worker_id, server=settings.server, slots=settings.slots)
+    log.info("worker runs", server=settings.server, slots=settings.slots)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     is_broken = serving.done()  # it ends only by a defect
@@ -130,6 +135,8 @@ async def run(settings: Settings) -> None:
     await asyncio.gather(serving, announcing, stopping, lagging, return_exceptions=True)
     if metrics is not None:
         await asyncio.to_thread(metrics.close)
+    if tracing is not None:
+        await asyncio.to_thread(tracing.close)
     await taking.close()
     await control_plane.close()
     shutil.rmtree(scratch, ignore_errors=True)
@@ -158,21 +165,16 @@ def write_whole(path: Path, text: str) -> None:
 def main() -> None:
     """The command `volery-worker`."""
     settings = parse()
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="iso"),
-            structlog.processors.format_exc_info,
-            structlog.processors.JSONRenderer(),
-        ],
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-    )
+    configure(settings.log_format, settings.log_level, plane="worker", worker=settings.worker_id)
     with exclusive(settings.state, settings.worker_id):
         if sys.platform == "win32":
             sys.exit("workers run on Linux and macOS")
         import uvloop
 
-        uvloop.run(run(settings))
+        try:
+            uvloop.run(run(settings))
+        except otel.NotInstalled as problem:
+            sys.exit(f"volery-worker: {problem}")
 
 
 if __name__ == "__main__":

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from volery_telemetry.exposition import UnsafeMetricsAddress
 from volery_telemetry.exposition import parse as parse_metrics
+from volery_telemetry.logs import FORMATS, LEVELS
 from volery_dataplane.wire.choosing import TRANSPORTS, TransportName
 from volery_dataplane.wire.local_stream import local_socket
 
@@ -37,6 +38,8 @@ class Settings:
             `grpc`; or `auto`, the local one where there is one (VOLERY_WORKER_TRANSPORT).
         metrics: `host:port` of Prometheus metrics, loopback only; empty for none (VOLERY_WORKER_METRICS).
         metrics_open: whether others than users of this machine may read them (VOLERY_WORKER_METRICS_OPEN).
+        log_format: `console` or `json` (VOLERY_WORKER_LOG_FORMAT).
+        log_level: `debug`, `info`, `warning` or `error` (VOLERY_WORKER_LOG_LEVEL).
         ready_file: written when the worker is connected; empty for none.
         ready_fd: gets a line when the worker is connected, then is closed; None for none.
     """
@@ -56,6 +59,8 @@ class Settings:
     transport: TransportName = "auto"
     metrics: str = ""
     metrics_open: bool = False
+    log_format: str = "json"
+    log_level: str = "info"
     ready_file: str = ""
     ready_fd: int | None = None
 
@@ -88,6 +93,10 @@ def parse(arguments: list[str] | None = None) -> Settings:
         default=environment.get("VOLERY_WORKER_METRICS_OPEN", "").lower() in ("1", "true", "yes", "on"),
         help="let others than users of this machine read them",
     )
+    log_format = environment.get("VOLERY_WORKER_LOG_FORMAT", "json")
+    run.add_argument("--log-format", choices=FORMATS, default=log_format)
+    log_level = environment.get("VOLERY_WORKER_LOG_LEVEL", "info")
+    run.add_argument("--log-level", choices=LEVELS, default=log_level)
     run.add_argument("--ready-file", default="", help="written when connected")
     run.add_argument("--ready-fd", type=int, help="gets a line when connected, then is closed")
     given = parser.parse_args(arguments)
@@ -103,6 +112,8 @@ def parse(arguments: list[str] | None = None) -> Settings:
         parser.error(f"--transport must be one of {', '.join(TRANSPORTS)}, not {given.transport!r}")
     if given.transport == "local" and not local_socket(given.server):
         parser.error("--transport local needs a --server that is a Unix socket")
+    if given.log_format not in FORMATS or given.log_level not in LEVELS:
+        parser.error(f"logs are {' or '.join(FORMATS)}, of level {', '.join(LEVELS)}")
     if given.metrics:
         try:
             parse_metrics(given.metrics, is_open=given.metrics_open)
@@ -119,6 +130,8 @@ def parse(arguments: list[str] | None = None) -> Settings:
         transport=given.transport,
         metrics=given.metrics,
         metrics_open=given.metrics_open,
+        log_format=given.log_format,
+        log_level=given.log_level,
         ready_file=given.ready_file,
         ready_fd=given.ready_fd,
         **limits,

@@ -12,7 +12,7 @@ CHART = 900
 LABELS = 260
 ROW = 22
 FINEST = 600
-"""Rows of very many bars are drawn by cells, of which a row has so many."""
+"""Rows of several bars, which may lie over each other, are drawn by cells, of which a row has so many."""
 
 NAMES = {Part.WAITING: "waiting", Part.STARTUP: "startup", Part.CODE: "code", Part.COMMIT: "commit"}
 
@@ -76,7 +76,7 @@ def _row(row: Row, top: float, whole: float) -> Iterator[str]:
         return
     yield "<g>"
     yield f"<title>{escape(_told(row))}</title>"
-    if len(row.bars) * len(Part) <= FINEST:
+    if len(row.bars) == 1:
         for bar in row.bars:
             for segment in bar.segments:
                 yield _box(segment.part, segment.begin / whole, segment.end / whole, top)

@@ -92,10 +92,19 @@ class Runner:
         arguments = self._arguments(inputs, workspace)
         token = _current.set(context)
         try:
-            result = self._function(**arguments)
+            if context.traceparent:
+                result = self._traced(context.traceparent, arguments)
+            else:
+                result = self._function(**arguments)
         finally:
             _current.reset(token)
         return self._results(result, workspace, context.inline_limit)
+
+    def _traced(self, traceparent: str, arguments: dict[str, Any]) -> Any:
+        from volery._tracing import attempt_span  # few executions are traced
+
+        with attempt_span(traceparent):
+            return self._function(**arguments)
 
     def _arguments(self, inputs: bytes, workspace: Workspace) -> dict[str, Any]:
         try:

@@ -32,6 +32,7 @@ from volery._idl.voleryidl.project import v1 as project
 from volery._idl.voleryidl.registry import v1 as registry
 from volery._messages import lighten
 from volery._status_details import STATUS_LIMIT
+from volery._tracing import call_span
 
 if TYPE_CHECKING:
     from volery._idl.voleryidl.engine import v1 as engine
@@ -363,28 +364,41 @@ class Client:
         from volery._idl.voleryidl.engine import v1  # few programs ask for it
 
         lighten(v1)
-        stub = v1.EngineServiceStub(self.connection.channel, metadata=STATUS_LIMIT)
+        stub = v1.EngineServiceStub(self.connection.channel, metadata=_METADATA)
         return await self._call(stub.get_engine_status, request)
 
     def _raw(self, name: str, reply: type[A]) -> Method[Any, A]:
         """A method of the execution service that leaves values as bytes."""
         route = f"/voleryidl.execution.v1.ExecutionService/{name}"
 
-        def call(message: Any, /, *, deadline: Deadline | None = None) -> Awaitable[A]:
-            return self._executions._unary_unary(route, message, reply, deadline=deadline)
+        def call(
+            message: Any, /, *, deadline: Deadline | None = None, metadata: dict[str, str] | None = None
+        ) -> Awaitable[A]:
+            return self._executions._unary_unary(route, message, reply, deadline=deadline, metadata=metadata)
 
         return call
 
     async def _call(self, method: Method[Q, A], request: Q, within: float | None = None) -> A:
         within = self.timeout if within is None else within
         deadline = Deadline.from_timeout(within)
-        return await self.connection.unary(lambda: method(request, deadline=deadline), within=within)
+        with call_span(f"volery/{type(request).__name__.removesuffix('Request')}") as context:
+            metadata = {**_METADATA, **context} if context else None  # None takes the stub's own
+            return await self.connection.unary(
+                lambda: method(request, deadline=deadline, metadata=metadata), within=within
+            )
 
 
 class Method(Protocol[Q_contra, A_co]):
     """A unary method of a generated stub."""
 
-    def __call__(self, message: Q_contra, /, *, deadline: Deadline | None = None) -> Awaitable[A_co]:
+    def __call__(
+        self,
+        message: Q_contra,
+        /,
+        *,
+        deadline: Deadline | None = None,
+        metadata: dict[str, str] | None = None,
+    ) -> Awaitable[A_co]:
         """Make the call."""
 
 

@@ -12,11 +12,14 @@ from collections.abc import Iterable
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+from volery_telemetry.traces import SpanContext, parse
+
 from volery_controlplane.grpc.errors import STATUS_LIMIT_KEY
 
 ANONYMOUS = "anonymous"
 REQUEST_ID_KEY = "x-request-id"
 CLIENT_KEY = "volery-client"
+TRACEPARENT_KEY = "traceparent"
 _REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 _LARGEST_STATUS_LIMIT = 256 * 1024
 
@@ -30,12 +33,15 @@ class Caller:
         trace_id: correlates log lines; the caller's `x-request-id`, or made here.
         status_limit: how many bytes of error details it can take.
         client: what the client calls itself, once per process; tells anonymous callers apart.
+        span: the W3C trace context of the call: the caller's, or that of its span here; None when it is not
+            traced.
     """
 
     principal: str
     trace_id: str
     status_limit: int
     client: str = ""
+    span: SpanContext | None = None
 
     def key_of(self, peer: str) -> str:
         """Whose share of the server a call counts to.
@@ -57,6 +63,12 @@ def current() -> Caller:
 def principal() -> str:
     """Who calls, for the records."""
     return _current.get().principal
+
+
+def traceparent() -> str:
+    """The trace context that what the call brings about belongs to; empty when it is not traced."""
+    span = _current.get().span
+    return span.traceparent if span is not None else ""
 
 
 def enter(caller: Caller) -> None:
@@ -85,4 +97,5 @@ def identify(metadata: Iterable[tuple[str, str | bytes]] | None, status_limit: i
         trace_id=trace_id if _REQUEST_ID.fullmatch(trace_id) else uuid.uuid4().hex,
         status_limit=status_limit,
         client=client if _REQUEST_ID.fullmatch(client) else "",
+        span=parse(found[TRACEPARENT_KEY]) if TRACEPARENT_KEY in found else None,
     )

@@ -35,7 +35,7 @@ class ExecutionServicer(execution_service_pb2_grpc.ExecutionServiceServicer):
     ) -> wire.CreateExecutionResponse:
         """Starts an execution and, on request, waits for its end."""
         wait = span("wait_timeout", request.wait_timeout) if request.HasField("wait_timeout") else None
-        intention = convert.intention_from_wire(request, caller.principal())
+        intention = convert.intention_from_wire(request, caller.principal(), caller.traceparent())
         record, existed = await self._executions.create(intention)
         outputs = None
         if wait is not None:

@@ -16,7 +16,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any, Never
 
@@ -26,6 +26,7 @@ from google.protobuf.message import Message
 from google.rpc.status_pb2 import Status
 from grpc_interceptor.server import AsyncServerInterceptor
 from grpc_status import rpc_status
+from volery_telemetry.traces import SpanContext, SpanKind, Tracing
 from voleryidl.core.v1.reason_pb2 import ErrorReason
 
 from volery_controlplane.domain.errors import Overloaded, Refusal, RetryAdvice
@@ -43,6 +44,13 @@ log = structlog.get_logger("volery_controlplane.rpc")
 Context = grpc.aio.ServicerContext[Any, Any]
 Method = Callable[[Any, Context], Any]
 
+_UNTRACED = frozenset(
+    {
+        "/grpc.health.v1.Health/Check",
+        "/grpc.health.v1.Health/Watch",
+        "/voleryidl.worker.v1.WorkerService/Work",  # it lasts as long as the worker
+    }
+)
 _LARGE = 64 * 1024
 """Bytes of a request from which on measuring it takes noticeable time."""
 
@@ -74,9 +82,13 @@ class EdgeInterceptor(AsyncServerInterceptor):
     Args:
         limits: what is let through.
         measures: what is counted.
+        tracing: where spans go, where they are wanted.
     """
 
-    def __init__(self, limits: Limits, measures: CallMeasures | None = None) -> None:
+    def __init__(
+        self, limits: Limits, measures: CallMeasures | None = None, tracing: Tracing | None = None
+    ) -> None:
+        self._tracing = tracing
         self._limits = limits
         self._measures = measures or CallMeasures()
         self._admission = Admission(limits.admission)
@@ -106,8 +118,13 @@ class EdgeInterceptor(AsyncServerInterceptor):
     ) -> Any:
         """Serves one RPC."""
         found = caller.identify(context.invocation_metadata(), self._limits.status_size)
+        above = found.span
+        if self._tracing is not None and method_name not in _UNTRACED:
+            found = replace(found, span=self._tracing.child(above, method_name))
         caller.enter(found)
         call = _Call(context, found, method_name, self._limits, self._measures)
+        if found.span is not above:
+            call.trace(self._tracing, above)
         if call.is_late():
             await call.refuse_late()
         if isinstance(request_or_iterator, messages.Unreadable):
@@ -144,6 +161,27 @@ class _Call:
         self._measures = measures
         self._name = measures.began(method)
         self._begin = time.monotonic()
+        self._tracing: Tracing | None = None
+        self._above: SpanContext | None = None
+        self._wall = 0
+
+    def trace(self, tracing: Tracing | None, above: SpanContext | None) -> None:
+        """Lets the call's span, which the caller has, be told at its end."""
+        self._tracing, self._above, self._wall = tracing, above, time.time_ns() // 1000
+
+    def _tell_span(self, outcome: str) -> None:
+        if self._tracing is None or self._caller.span is None:
+            return
+        self._tracing.tell(
+            self._name,
+            self._caller.span,
+            self._above,
+            self._wall,
+            time.time_ns() // 1000,
+            {"rpc.system": "grpc", "rpc.method": self._name, "volery.request_id": self._caller.trace_id},
+            kind=SpanKind.SERVER,
+            error="" if outcome == "OK" else outcome,
+        )
 
     def is_late(self) -> bool:
         left = self._context.time_remaining()
@@ -202,7 +240,8 @@ class _Call:
                 log.error(
                     "an RPC failed",
                     method=self._method,
-                    trace=self._caller.trace_id,
+                    request_id=self._caller.trace_id,
+                    trace_id=self._trace_id(),
                     incident=incident,
                     exc_info=problem,
                 )
@@ -217,10 +256,14 @@ class _Call:
         await self._context.abort(wire.code, wire.details, wire.trailing_metadata)
         raise AssertionError("abort always raises")
 
+    def _trace_id(self) -> str:
+        return self._caller.span.trace if self._caller.span is not None else ""
+
     def _over(self, outcome: str, code: str = "", **more: str) -> None:
         """The call has ended, one way or the other; every way leads here, once."""
         seconds = time.monotonic() - self._begin
         self._measures.over(self._name, code or outcome, seconds)
+        self._tell_span(outcome)
         if self._method in _QUIET:
             return
         log.debug(
@@ -229,6 +272,7 @@ class _Call:
             outcome=outcome,
             milliseconds=round(seconds * 1000, 2),
             principal=self._caller.principal,
-            trace=self._caller.trace_id,
+            request_id=self._caller.trace_id,
+            trace_id=self._trace_id(),
             **more,
         )

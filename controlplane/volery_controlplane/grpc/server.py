@@ -11,6 +11,7 @@ from datetime import timedelta
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
+from volery_telemetry.traces import Tracing
 from voleryidl.data.v1 import data_service_pb2, data_service_pb2_grpc
 from voleryidl.engine.v1 import engine_service_pb2, engine_service_pb2_grpc
 from voleryidl.execution.v1 import execution_service_pb2, execution_service_pb2_grpc
@@ -62,16 +63,22 @@ class Server:
         servicers: what it serves.
         limits: what it lets through.
         measures: what it counts.
+        tracing: where its spans go, where they are wanted.
     """
 
     def __init__(
-        self, listen: Address, servicers: Servicers, limits: Limits, measures: CallMeasures | None = None
+        self,
+        listen: Address,
+        servicers: Servicers,
+        limits: Limits,
+        measures: CallMeasures | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
         self._address = listen
         self._socket: UnixSocket | None = None  # ours, once it is there
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(limits, measures)],
+            interceptors=[EdgeInterceptor(limits, measures, tracing)],
             # Blunt, and without details: only for what would not even get as far as the interceptor.
             maximum_concurrent_rpcs=limits.admission.all + WORKERS,
             options=[

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
+from volery_telemetry.traces import of_execution
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
 from voleryidl.core.v1.literals_pb2 import LiteralMap
@@ -154,7 +155,7 @@ def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow]) -> Assignment:
         create_time=created,
         inputs=LiteralMap(),
         last_report_number=item.last_report,
-        traceparent=record.traceparent,
+        traceparent=_traceparent(record),
     )
     are_whole = all(row.chunk_count <= 1 for row in rows)
     page.inputs_complete = are_whole and sum(len(row.content) for row in rows) <= INPUT_BYTES
@@ -168,6 +169,12 @@ def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow]) -> Assignment:
 
 def _standings(key: ExecutionKey, after: str) -> Callable[[Transaction], Standings]:
     return lambda tx: tx.executions.standings(key, after, SNAPSHOT_PAGE)
+
+
+def _traceparent(record: ExecutionRecord) -> str:
+    """The context of the execution's own span, which spans of its attempts are below."""
+    context = of_execution(record.traceparent, record.uid) if record.traceparent else None
+    return context.traceparent if context is not None else ""
 
 
 def _to_snapshot(row: NodeRow) -> NodeSnapshot:

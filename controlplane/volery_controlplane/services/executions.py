@@ -7,6 +7,7 @@ by, the second has defaults and fixed inputs added and is cast to the interface.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -40,6 +41,7 @@ from volery_controlplane.services.placement import Beginnings, Place, Placement
 from volery_controlplane.services.ports import Database, Ids, Transaction, Wakeups
 from volery_controlplane.services.projects import Tenancy
 from volery_controlplane.services.requests import checked_request_id, fingerprint_of, once
+from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.targets import Target, check_intention, resolve
 from volery_controlplane.services.values import GIVEN, INPUTS, joined, outputs_of, rows_of
 
@@ -122,6 +124,7 @@ class Executions:
             that creates it.
         listening: how it is waited.
         measures: what is counted.
+        spans: told of what happens, where executions are traced.
     """
 
     def __init__(
@@ -134,7 +137,9 @@ class Executions:
         placement: Placement,
         listening: Listening,
         measures: Measures | None = None,
+        spans: ExecutionSpans | None = None,
     ) -> None:
+        self._spans = spans
         self._measures = measures or Measures()
         self._database = database
         self._wakeups = wakeups
@@ -181,6 +186,7 @@ class Executions:
 
         async def commit() -> tuple[ExecutionRecord, bool]:
             place, claim = self._placement.reserve(""), None
+            begin = time.time()
             try:
                 made, claim, standing = await self._database.transact(lambda tx: act(tx, place))
             except Uncertain:
@@ -189,6 +195,8 @@ class Executions:
             finally:
                 if place is not None and claim is None:
                     place.give_back()
+            if self._spans is not None:
+                self._spans.committed(intention.traceparent, begin)
             if made is None:
                 assert standing is not None, "either it was there or it was made"
                 return standing, True
@@ -281,6 +289,8 @@ class Executions:
             self._wakeups.notify_execution(record.key)
             if record.phase in TERMINAL_EXECUTION_PHASES:
                 self._measures.ended[record.phase] += 1
+                if self._spans is not None:
+                    self._spans.ended([record.key])
                 self._wakeups.notify_ended(record.key)
             self._wakeups.notify_project(record.id.project, record.id.domain)
             self._wakeups.notify_work()

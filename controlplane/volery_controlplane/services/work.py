@@ -71,6 +71,7 @@ from volery_controlplane.services.assignments import (
 )
 from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
+from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
 
@@ -132,7 +133,9 @@ class WorkService:
         wakeups: Wakeups,
         settings: WorkSettings,
         measures: Measures | None = None,
+        spans: ExecutionSpans | None = None,
     ) -> None:
+        self._spans = spans
         self.measures = measures or Measures()
         self._database = database
         self._wakeups = wakeups
@@ -216,6 +219,8 @@ class WorkService:
         reports = batch.reports
         outcome = await self._database.transact(lambda tx: _commit(tx, session, reports))
         self._measure(outcome)
+        if self._spans is not None:
+            self._spans.ended(outcome.ended)
         notify = self._wakeups.notify_execution
         for key in outcome.changed:
             notify(key)

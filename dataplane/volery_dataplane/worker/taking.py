@@ -197,6 +197,7 @@ class Taking:
                 project_domain=project_domain,
                 storage_prefix=f"{self._storage_uri}/executions/{project_domain}/{id.name}/{first.uid[:8]}",
                 inline_limit=self._inline_limit,
+                traceparent=first.traceparent,
             ),
             number=first.last_report_number,
         )

@@ -6,7 +6,9 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
+from volery_telemetry.traces import parse
 from voleryidl.core.v1.failure_pb2 import Failure, FailureKind
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase
 from voleryidl.event.v1.event_pb2 import Event, ExecutionEvent
@@ -37,6 +39,8 @@ from volery_dataplane.worker.ports import (
 )
 from volery_dataplane.worker.splitting import split
 
+log = structlog.get_logger(__name__)
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
@@ -46,6 +50,7 @@ class Surroundings:
     project_domain: str
     storage_prefix: str
     inline_limit: int
+    traceparent: str = ""
 
 
 @dataclass(slots=True)
@@ -120,6 +125,19 @@ class Walking:
             walk.attempt_started(key.path, key.attempt, observation.time, observation.launched)
         elif type(observation) is Cancelled:
             walk.attempt_cancelled(key.path, key.attempt, now)
+
+    def tell_failure(self, failed: Failed) -> None:
+        """Logs that an attempt failed, and where; what went wrong is its execution's to tell."""
+        context = parse(self.surroundings.traceparent)
+        log.info(
+            "an attempt failed",
+            execution=self.execution,
+            node=failed.key.path,
+            attempt=failed.key.attempt,
+            code=failed.failure.code,
+            infrastructure=failed.infrastructure,
+            trace_id=context.trace if context is not None else "",
+        )
 
     def read_inbox(self, entries: Iterable[InboxEntry], now: int) -> None:
         """Acts on entries of the inbox, each once."""
@@ -231,8 +249,8 @@ class Walking:
         self.again = None
         return self.sent
 
-    def order(self, start: StartOrder) -> AttemptOrder:
-        """A start of the walk as an order to the launcher."""
+    def order(self, start: StartOrder, traceparent: str = "") -> AttemptOrder:
+        """A start of the walk as an order to the launcher, with its own trace context if it has one."""
         around = self.surroundings
         return AttemptOrder(
             key=AttemptKey(self.key, start.path, start.attempt, self.token),
@@ -245,6 +263,7 @@ class Walking:
             inline_limit=around.inline_limit,
             running_timeout=start.running_timeout,
             queued_timeout=start.queued_timeout,
+            traceparent=traceparent or around.traceparent,
         )
 
     def cancelled_keys(self, wave: Wave) -> list[AttemptKey]:

@@ -51,11 +51,13 @@ from volery_dataplane.worker.ports import (
     AttemptKey,
     Clock,
     ControlPlane,
+    Failed,
     Launcher,
     LogPiece,
     Observation,
     Started,
 )
+from volery_dataplane.worker.spans import AttemptSpans
 from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.walking import Walking, condemnation
 
@@ -107,7 +109,9 @@ class Worker:
         clock: Clock,
         new_session_id: Callable[[], str],
         measures: Measures | None = None,
+        spans: AttemptSpans | None = None,
     ) -> None:
+        self._spans = spans
         self._measures = measures or Measures()
         self._settings = settings
         self._session_id = settings.session_id
@@ -332,6 +336,8 @@ class Worker:
         """Lets go of an execution that somebody else holds, or that has ended."""
         walking = self._walkings.pop(key, None)
         self._changed.pop(key, None)
+        if self._spans is not None:
+            self._spans.dropped(key)
         if walking is None:
             return
         self._asking -= walking.asking
@@ -356,6 +362,10 @@ class Worker:
             walking = self._walkings.get(key.execution_key)
             if walking is None or walking.token != key.fencing_token or walking.doomed:
                 continue
+            if self._spans is not None:
+                self._spans.observed(observation)
+            if isinstance(observation, Failed):
+                walking.tell_failure(observation)
             try:
                 walking.observe(observation, now)
             except Exception as defect:
@@ -452,6 +462,8 @@ class Worker:
         if not wave.must_be_reported and release is None and told:
             self._launch(walking, wave)  # committed before; only the cache's answer was waited for
             return None
+        if self._spans is not None:
+            self._spans.reported(walking.key)
         report = walking.report(wave)
         if release is not None:
             report.release.CopyFrom(release)
@@ -518,6 +530,8 @@ class Worker:
             self._refused(walking, report, wave, answer)
             return
         walking.number = answer.number
+        if self._spans is not None and not walking.rest:
+            self._spans.answered(walking.key, self._clock.now())
         if walking.doomed:
             self._doom(walking, walking.doomed)
             return
@@ -535,11 +549,15 @@ class Worker:
 
     def _launch(self, walking: Walking, wave: Wave) -> None:
         launch = self._launcher.launch
+        around = walking.surroundings
         for start in wave.starts:
-            order = walking.order(start)
-            if order.key in walking.live:
+            key = AttemptKey(walking.key, start.path, start.attempt, walking.token)
+            if key in walking.live:
                 self._measures.started += 1
-                launch(order)
+                own = ""
+                if self._spans is not None and around.traceparent:
+                    own = self._spans.ordered(key, around.execution, around.traceparent, self._clock.now())
+                launch(walking.order(start, own))
 
     def _refused(
         self, walking: Walking, report: ExecutionReport, wave: Wave | None, answer: Acknowledgement

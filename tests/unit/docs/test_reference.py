@@ -83,6 +83,8 @@ SAMPLES = {
     "ready_fd": "5",
     "metrics": "127.0.0.1:9464",
     "metrics_open": "True",
+    "log_format": "console",
+    "log_level": "error",
 }
 FLAGS = {"metrics_open"}
 

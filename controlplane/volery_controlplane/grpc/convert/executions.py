@@ -46,12 +46,15 @@ def name_to_wire(name: ExecutionName) -> ExecutionId:
     return ExecutionId(project=name.project, domain=name.domain, name=name.name)
 
 
-def intention_from_wire(request: CreateExecutionRequest, principal: str) -> ExecutionIntention:
+def intention_from_wire(
+    request: CreateExecutionRequest, principal: str, traceparent: str = ""
+) -> ExecutionIntention:
     """What a caller wants to run."""
     return ExecutionIntention(
         id=ExecutionName(request.project, request.domain, request.name),
         target=request.target,
         principal=principal,
+        traceparent=traceparent,
         inputs=request.inputs,
         options=request.options,
         request_id=request.request_id,

@@ -143,7 +143,7 @@ class AssignmentBatch(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure", "starts_committed", "settled")
+    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure", "starts_committed", "settled", "traceparent")
     EXECUTION_KEY_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -161,6 +161,7 @@ class Assignment(_message.Message):
     FAILURE_FIELD_NUMBER: _ClassVar[int]
     STARTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
+    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     execution_key: int
     fencing_token: int
     id: _event_pb2.ExecutionId
@@ -178,19 +179,18 @@ class Assignment(_message.Message):
     failure: _failure_pb2.Failure
     starts_committed: bool
     settled: _containers.RepeatedCompositeFieldContainer[SettledItems]
-    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ..., settled: _Optional[_Iterable[_Union[SettledItems, _Mapping]]] = ...) -> None: ...
+    traceparent: str
+    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ..., settled: _Optional[_Iterable[_Union[SettledItems, _Mapping]]] = ..., traceparent: _Optional[str] = ...) -> None: ...
 
 class SettledItems(_message.Message):
-    __slots__ = ("path", "first", "count", "traceparent")
+    __slots__ = ("path", "first", "count")
     PATH_FIELD_NUMBER: _ClassVar[int]
     FIRST_FIELD_NUMBER: _ClassVar[int]
     COUNT_FIELD_NUMBER: _ClassVar[int]
-    TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
     path: str
     first: int
     count: int
-    traceparent: str
-    def __init__(self, path: _Optional[str] = ..., first: _Optional[int] = ..., count: _Optional[int] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    def __init__(self, path: _Optional[str] = ..., first: _Optional[int] = ..., count: _Optional[int] = ...) -> None: ...
 
 class NodeSnapshot(_message.Message):
     __slots__ = ("path", "phase", "attempt", "queue_time", "infrastructure_failures", "wake_time", "item_count", "failure", "user_failures", "outputs")

@@ -461,8 +461,8 @@ class Execution(betterproto2.Message):
 
     traceparent: "str" = betterproto2.field(60, betterproto2.TYPE_STRING)
     """
-    The W3C trace context of its span, as in the header `traceparent`; empty
-    when it is not traced.
+    The W3C trace context it was created in, as in the header `traceparent`;
+    empty when it is not traced.
     """
 
 
