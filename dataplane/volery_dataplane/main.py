@@ -108,7 +108,7 @@ async def run(settings: Settings) -> None:
         clock,
         new_session_id=lambda: uuid.uuid4().hex,
         measures=measures,
-        spans=AttemptSpans(tracing, settings.worker_id) if tracing is not None else None,
+        spans=AttemptSpans(tracing, settings.worker_id),
     )
     holder.append(worker)
     stop = asyncio.Event()

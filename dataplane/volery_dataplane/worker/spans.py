@@ -22,9 +22,9 @@ class _Ordered:
 
 
 class AttemptSpans:
-    """The spans of a worker's attempts."""
+    """The spans of a worker's attempts; without tracing it does nothing, at next to no cost."""
 
-    def __init__(self, tracing: Tracing, worker_id: str) -> None:
+    def __init__(self, tracing: Tracing | None, worker_id: str) -> None:
         self._tracing = tracing
         self._worker_id = worker_id
         self._ordered: dict[AttemptKey, _Ordered] = {}
@@ -33,8 +33,7 @@ class AttemptSpans:
 
     def ordered(self, key: AttemptKey, execution: str, traceparent: str, now: int) -> str:
         """An attempt is about to be launched; gives its own trace context, empty when it is not traced."""
-        parent = parse(traceparent)
-        if parent is None:
+        if self._tracing is None or not traceparent or (parent := parse(traceparent)) is None:
             return ""
         context = self._tracing.child(parent, "attempt")
         self._ordered[key] = _Ordered(context, parent, execution, now)
@@ -55,17 +54,19 @@ class AttemptSpans:
         """That report is committed."""
         for observation in self._reported.pop(execution_key, ()):
             ordered = self._ordered.pop(observation.key, None)
-            if ordered is not None and not isinstance(observation, Started):
-                self._tell(ordered, observation, now)
+            if self._tracing is not None and ordered is not None:
+                self._tell(self._tracing, ordered, observation, now)
 
     def dropped(self, execution_key: int) -> None:
         """An execution is held no longer; what was not committed is not told."""
+        if not self._ordered:
+            return
         self._ended.pop(execution_key, None)
         self._reported.pop(execution_key, None)
         for key in [key for key in self._ordered if key.execution_key == execution_key]:
             del self._ordered[key]
 
-    def _tell(self, ordered: _Ordered, observation: Observation, now: int) -> None:
+    def _tell(self, tracing: Tracing, ordered: _Ordered, observation: Observation, now: int) -> None:
         assert not isinstance(observation, Started), "only ends are told"
         key, end = observation.key, observation.end_time
         error = ""
@@ -75,7 +76,7 @@ class AttemptSpans:
         if not isinstance(observation, Cancelled):
             launch, code = observation.launched
         start = code or observation.start_time or 0
-        self._tracing.tell(
+        tracing.tell(
             f"attempt {key.path}",
             ordered.context,
             ordered.parent,
@@ -90,11 +91,12 @@ class AttemptSpans:
             error=error,
         )
         if launch and start:
-            self._below(ordered, "launch", launch, start)
+            _below(tracing, ordered, "launch", launch, start)
         if start:
-            self._below(ordered, "user code", start, end, error)
-        self._below(ordered, "commit", end, now)
+            _below(tracing, ordered, "user code", start, end, error)
+        _below(tracing, ordered, "commit", end, now)
 
-    def _below(self, ordered: _Ordered, name: str, begin: int, end: int, error: str = "") -> None:
-        context = self._tracing.child(ordered.context, name)
-        self._tracing.tell(name, context, ordered.context, begin, end, {}, error=error)
+
+def _below(tracing: Tracing, of: _Ordered, name: str, begin: int, end: int, error: str = "") -> None:
+    context = tracing.child(of.context, name)
+    tracing.tell(name, context, of.context, begin, end, {}, error=error)

@@ -83,8 +83,7 @@ class WorkerSettings:
         park_after: an execution whose next timer is further away than this is parked; seconds. Longer than
             any delay for the infrastructure: a parked one waits by the database's clock, which may jump.
         pools: the worker pools it serves; empty for the default one.
-        version: its release, told to people.
-        slots: how many tasks its launcher runs at a time, told to people.
+        version, slots: its release and how many tasks it runs at a time; told to people.
     """
 
     worker_id: str
@@ -111,7 +110,7 @@ class Worker:
         measures: Measures | None = None,
         spans: AttemptSpans | None = None,
     ) -> None:
-        self._spans = spans
+        self._spans = spans or AttemptSpans(None, settings.worker_id)
         self._measures = measures or Measures()
         self._settings = settings
         self._session_id = settings.session_id
@@ -336,8 +335,7 @@ class Worker:
         """Lets go of an execution that somebody else holds, or that has ended."""
         walking = self._walkings.pop(key, None)
         self._changed.pop(key, None)
-        if self._spans is not None:
-            self._spans.dropped(key)
+        self._spans.dropped(key)
         if walking is None:
             return
         self._asking -= walking.asking
@@ -362,8 +360,7 @@ class Worker:
             walking = self._walkings.get(key.execution_key)
             if walking is None or walking.token != key.fencing_token or walking.doomed:
                 continue
-            if self._spans is not None:
-                self._spans.observed(observation)
+            self._spans.observed(observation)
             if isinstance(observation, Failed):
                 walking.tell_failure(observation)
             try:
@@ -462,8 +459,7 @@ class Worker:
         if not wave.must_be_reported and release is None and told:
             self._launch(walking, wave)  # committed before; only the cache's answer was waited for
             return None
-        if self._spans is not None:
-            self._spans.reported(walking.key)
+        self._spans.reported(walking.key)
         report = walking.report(wave)
         if release is not None:
             report.release.CopyFrom(release)
@@ -530,12 +526,11 @@ class Worker:
             self._refused(walking, report, wave, answer)
             return
         walking.number = answer.number
-        if self._spans is not None and not walking.rest:
-            self._spans.answered(walking.key, self._clock.now())
         if walking.doomed:
             self._doom(walking, walking.doomed)
             return
         if not walking.rest:
+            self._spans.answered(walking.key, self._clock.now())
             wave, walking.wave = walking.wave, None
             walking.inbox_reported = report.inbox_position
             if report.HasField("release") or wave is None or wave.terminal:
@@ -554,9 +549,7 @@ class Worker:
             key = AttemptKey(walking.key, start.path, start.attempt, walking.token)
             if key in walking.live:
                 self._measures.started += 1
-                own = ""
-                if self._spans is not None and around.traceparent:
-                    own = self._spans.ordered(key, around.execution, around.traceparent, self._clock.now())
+                own = self._spans.ordered(key, around.execution, around.traceparent, self._clock.now())
                 launch(walking.order(start, own))
 
     def _refused(
