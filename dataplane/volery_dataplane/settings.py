@@ -11,6 +11,7 @@ from pathlib import Path
 from volery_telemetry.exposition import UnsafeMetricsAddress
 from volery_telemetry.exposition import parse as parse_metrics
 from volery_telemetry.logs import FORMATS, LEVELS
+
 from volery_dataplane.wire.choosing import TRANSPORTS, TransportName
 from volery_dataplane.wire.local_stream import local_socket
 

@@ -131,9 +131,9 @@ async def test_each_call_is_logged_with_the_callers_request_id(wire: Wire) -> No
             await wire.projects.CreateProject(CreateProjectRequest(project=Project()))
     one, other = [line for line in logs if line["event"] == "rpc"]
     assert (one["method"], one["outcome"]) == ("/voleryidl.project.v1.ProjectService/ListDomains", "OK")
-    assert (one["trace"], one["principal"]) == ("abc-123", "anonymous")
+    assert (one["request_id"], one["principal"]) == ("abc-123", "anonymous")
     assert other["outcome"] == "INVALID_ARGUMENT"
-    assert other["trace"] != "abc-123"
+    assert other["request_id"] != "abc-123"
 
 
 async def test_a_message_above_the_limit_is_refused(settings: Settings) -> None:
