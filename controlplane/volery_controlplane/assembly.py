@@ -25,6 +25,7 @@ from voleryidl.engine.v1.engine_service_pb2 import ControlPlaneStatus
 from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 
 from volery_controlplane.domain.limits import Limits as ContentLimits
+from volery_controlplane.domain.references import References
 from volery_controlplane.grpc.addresses import Address, parse
 from volery_controlplane.grpc.admission import AdmissionLimits
 from volery_controlplane.grpc.data import DataServicer
@@ -40,6 +41,7 @@ from volery_controlplane.local import connection as local
 from volery_controlplane.local.listener import LocalListener, beside
 from volery_controlplane.loops.health import look_at_queues, take_pulse
 from volery_controlplane.loops.leases import expire_leases, wake_parked
+from volery_controlplane.loops.pruning import prune
 from volery_controlplane.metrics import Sources, table
 from volery_controlplane.services.data import Data
 from volery_controlplane.services.dispatch import Dispatcher
@@ -48,8 +50,9 @@ from volery_controlplane.services.executions import Executions
 from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.logs import Logs
 from volery_controlplane.services.measures import Measures, Pulse
-from volery_controlplane.services.ports import Ids
+from volery_controlplane.services.ports import Database, Ids
 from volery_controlplane.services.projects import Projects, Tenancy
+from volery_controlplane.services.pruning import Pruner
 from volery_controlplane.services.registration import Registration
 from volery_controlplane.services.registry import Registry
 from volery_controlplane.services.spans import ExecutionSpans
@@ -59,6 +62,7 @@ from volery_controlplane.services.watches import Pace, Watches
 from volery_controlplane.services.work import WorkService, WorkSettings
 from volery_controlplane.settings import Settings
 from volery_controlplane.storage.files import FileBlobStore
+from volery_controlplane.storage.sweeping import FileSweep
 from volery_controlplane.store.database import SqlDatabase
 from volery_controlplane.store.migrate import ensure_schema
 
@@ -86,6 +90,14 @@ class RandomIds:
         return "".join(name)
 
 
+class Monotonic:
+    """The `Clock` port over the machine's."""
+
+    def monotonic(self) -> float:
+        """Seconds, never going back."""
+        return time.monotonic()
+
+
 @dataclass(frozen=True, slots=True)
 class _Parts:
     """Everything that lives while a control plane runs."""
@@ -99,6 +111,7 @@ class _Parts:
     health: EngineHealth
     sources: Sources
     spans: ExecutionSpans | None
+    pruner: Pruner
 
 
 class ControlPlane:
@@ -179,6 +192,8 @@ class ControlPlane:
             tasks.create_task(take_pulse(parts.health)),
             tasks.create_task(measure_lag(parts.work.measures.lag)),
         ]
+        if self.settings.prune:
+            loops.append(tasks.create_task(prune(parts.pruner, self.settings.prune_interval)))
         grace = timedelta(0)
         try:
             await parts.local.start()  # before gRPC, whose readiness tells workers that both can be had
@@ -231,8 +246,18 @@ class ControlPlane:
             spans,
         )
         dispatcher = Dispatcher(work, wakeups)
+        references = References(blobs.root)
         executions = Executions(
-            database, wakeups, tenancy, self._ids, settings.wait_limit, dispatcher, listening, measures, spans
+            database,
+            wakeups,
+            tenancy,
+            self._ids,
+            settings.wait_limit,
+            dispatcher,
+            listening,
+            references,
+            measures,
+            spans,
         )
         calls = CallMeasures()
         sources = Sources(
@@ -253,7 +278,8 @@ class ControlPlane:
         streams = WorkStreams(work, dispatcher)
         servicers = Servicers(
             registry=RegistryServicer(
-                Registry(database, tenancy), Registration(database, tenancy, settings.message_size_limit)
+                Registry(database, tenancy),
+                Registration(database, tenancy, settings.message_size_limit, references),
             ),
             executions=ExecutionServicer(executions, watches, logs, settings.wait_default),
             projects=ProjectServicer(projects, info),
@@ -319,6 +345,13 @@ class ControlPlane:
             calls=sum(sources.calls.under_way.values()),
             watches=sources.calls.watches(),
         )
+
+
+def pruner_of(settings: Settings, database: Database, *, rest: float = 9.0) -> Pruner:
+    """What removes what the settings say is no longer kept."""
+    references = References(FileBlobStore(settings.storage).root)
+    sweep = FileSweep(settings.storage)
+    return Pruner(database, sweep, references, settings.policy(), Monotonic(), RandomIds().uid(), rest)
 
 
 def _without_secrets(url: str) -> str:

@@ -1,4 +1,4 @@
-"""The command `volery-controlplane`: serve, migrate, check.
+"""The command `volery-controlplane`: serve, migrate, check, prune.
 
 Exit codes: 0 all well; 1 it went wrong, and the last line says how; 2 wrong arguments or settings.
 """
@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
+from dataclasses import asdict
 from datetime import timedelta
 from pathlib import Path
 
@@ -18,16 +19,17 @@ from volery_telemetry.exposition import UnsafeMetricsAddress
 from volery_telemetry.logs import configure
 from volery_telemetry.otel import NotInstalled
 
-from volery_controlplane.assembly import ControlPlane
-from volery_controlplane.domain.errors import Refusal
+from volery_controlplane.assembly import ControlPlane, pruner_of
+from volery_controlplane.domain.errors import Busy, Refusal
 from volery_controlplane.grpc.addresses import UnsafeAddress
 from volery_controlplane.settings import BadSetting, Settings
-from volery_controlplane.store.migrate import ensure_schema, require_head
+from volery_controlplane.store.database import SqlDatabase
+from volery_controlplane.store.migrate import compact, ensure_schema, require_head
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
-_NOT_SETTINGS = ("command", "ready_fd", "ready_file")
+_NOT_SETTINGS = ("command", "ready_fd", "ready_file", "dry_run", "compact")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,6 +50,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 ensure_schema(settings.database)
             case "check":
                 require_head(settings.database)
+            case "prune":
+                asyncio.run(_prune(settings, is_report=parsed.dry_run, compacts=parsed.compact))
     except (UnsafeAddress, UnsafeMetricsAddress) as problem:
         return _complain(str(problem), EXIT_USAGE)
     except NotInstalled as problem:
@@ -77,6 +81,28 @@ async def _serve(settings: Settings, ready_fd: int | None, ready_file: Path | No
         with os.fdopen(ready_fd, "w") as stream:
             stream.write(f"{address}\n")
     await plane.wait()
+
+
+async def _prune(settings: Settings, *, is_report: bool, compacts: bool) -> None:
+    """Removes, or only counts, what is no longer kept, and prints a line for each matter."""
+    database = await asyncio.to_thread(SqlDatabase.open, settings.database, settings.synchronous)
+    try:
+        pruner = pruner_of(settings, database, rest=0.0)
+        pruned = await (pruner.report() if is_report else pruner.round())
+        if pruned is None:
+            raise Busy("a control plane is pruning this database at the moment; it does the same")
+        if not is_report:
+            await pruner.let_go()
+    finally:
+        await asyncio.to_thread(database.close)
+    for name, count in asdict(pruned).items():
+        if name == "notes":
+            for note in count:
+                print(f"volery-controlplane: {note}", file=sys.stderr)  # noqa: T201  # the user reads it
+        elif count or not is_report:
+            print(f"{name.replace('_', ' '):14} {count}")  # noqa: T201  # it is what was asked for
+    if compacts:
+        compact(settings.database)
 
 
 def _write_whole(path: Path, text: str) -> None:
@@ -120,6 +146,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--ready-fd", type=int, help="gets the address when serving, then is closed")
     serve.add_argument("--ready-file", type=Path, help="gets the address when serving")
+    pruning = commands.add_parser("prune", parents=[database], help="remove what is no longer kept, now")
+    pruning.add_argument("--storage", type=Path, help="the directory of the object store")
+    pruning.add_argument(
+        "--dry-run", action="store_true", help="only count executions, journals and logs that are due"
+    )
+    pruning.add_argument(
+        "--compact", action="store_true", help="then give SQLite's free pages back; stop the server before"
+    )
     commands.add_parser("migrate", parents=[database], help="bring the database to head")
     commands.add_parser("check", parents=[database], help="say whether the database is at head")
     return parser

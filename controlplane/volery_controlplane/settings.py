@@ -10,7 +10,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
+
+from volery_controlplane.domain.retention import Policy, Rules, Span
+
+T = TypeVar("T")
 
 MIB = 1024 * 1024
 
@@ -63,6 +67,17 @@ class Settings:
         event_interval: the same for a FULL one.
         last_words: how long after an attempt's end its logs are waited for.
         drain: how long a shutdown waits for calls under way.
+        prune: whether this control plane removes what is no longer kept.
+        prune_interval: how long it pauses after a round of that.
+        keep_executions: how long executions are kept after their end: a span (`30d`, `12h`, seconds) or
+            `never`, and exceptions such as `shop/production=never` or `*/development=7d`.
+        keep_journal: the same for what happened to them in which order.
+        keep_logs: the same for what they wrote.
+        keep_requests: how long a repeat of a request is recognised.
+        keep_changes: how far back watches of projects can resume.
+        keep_cache: how long cached results are kept after their last use.
+        cache_entries: how many cached results are kept at most; 0 is any number.
+        keep_uploads: how long files are kept that were uploaded and that nothing refers to.
         metrics: `host:port` of Prometheus metrics, loopback only; empty for none.
         metrics_open: whether others than users of this machine may read them.
         log_format: `console` or `json`.
@@ -106,6 +121,16 @@ class Settings:
     event_interval: timedelta = timedelta(milliseconds=20)
     last_words: timedelta = timedelta(milliseconds=500)
     drain: timedelta = timedelta(seconds=10)
+    prune: bool = True
+    prune_interval: timedelta = timedelta(minutes=1)
+    keep_executions: str = "40d"
+    keep_journal: str = "10d"
+    keep_logs: str = "40d"
+    keep_requests: str = "7d"
+    keep_changes: str = "7d"
+    keep_cache: str = "40d"
+    cache_entries: int = 1_000_000
+    keep_uploads: str = "1d"
     metrics: str = ""
     metrics_open: bool = False
     log_format: str = "console"
@@ -151,10 +176,13 @@ class Settings:
             raise BadSetting(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
         if not self.domains:
             raise BadSetting("domains must name at least one domain")
+        self.policy()
+        if self.cache_entries < 0:
+            raise BadSetting("cache_entries must be 0 (any number) or above")
         if self.nesting_limit > 80:
             raise BadSetting("nesting_limit must be at most 80: Protobuf reads 100, and answers need some")
         limits = [knob.name for knob in fields(self) if knob.name.endswith("_limit")]
-        for name in ("lease", "heartbeat", "summary_interval", *limits):
+        for name in ("lease", "heartbeat", "summary_interval", "prune_interval", *limits):
             value = getattr(self, name)
             if isinstance(value, timedelta):
                 if value <= timedelta(0):
@@ -162,6 +190,30 @@ class Settings:
             elif value <= 0:
                 raise BadSetting(f"{name} must be above 0")
         return self
+
+    def policy(self) -> Policy:
+        """What is kept for how long.
+
+        Raises:
+            BadSetting: when a text cannot be read.
+        """
+
+        def read(name: str, parse: Callable[[str], T]) -> T:
+            try:
+                return parse(getattr(self, name))
+            except ValueError as error:
+                raise BadSetting(f"{name}: {error}") from error
+
+        return Policy(
+            executions=read("keep_executions", Rules.parse),
+            journal=read("keep_journal", Rules.parse),
+            logs=read("keep_logs", Rules.parse),
+            requests=read("keep_requests", Span.parse),
+            changes=read("keep_changes", Span.parse),
+            cache=read("keep_cache", Span.parse),
+            cache_entries=self.cache_entries,
+            uploads=read("keep_uploads", Span.parse),
+        )
 
 
 def environment_name(knob: str) -> str:

@@ -58,7 +58,10 @@ _leaves = st.one_of(
         ),
     ),
     _of(values.ERROR, st.builds(values.ErrorValue, texts, texts, texts)),
-    _of(values.OFFLOADED, st.builds(values.OffloadedValue, texts, sizes, texts, sizes)),
+    _of(
+        values.OFFLOADED,
+        st.builds(values.OffloadedValue, texts, sizes, texts, sizes, st.lists(texts).map(tuple)),
+    ),
 )
 literals = st.recursive(
     _leaves,

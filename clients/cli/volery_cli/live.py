@@ -92,6 +92,8 @@ class Narrator:
     def tell(self, change: Change) -> Iterator[str]:
         """The lines for a change."""
         execution = change.execution
+        if change.history_cut:
+            yield self._line(execution.phase.value, "some of what happened before is no longer kept")
         ended = execution.phase.is_terminal
         if execution.phase.value != self._phase and not ended:
             self._phase = execution.phase.value

@@ -26,6 +26,7 @@ COMMANDS: Mapping[str, tuple[str, str]] = {
     "timeline": ("volery_cli.timeline:timeline", "Show where the time of an execution went."),
     "top": ("volery_cli.top:top", "Watch the engine: workers, queues, rates."),
     "abort": ("volery_cli.abort:abort", "Ask for the end of an execution."),
+    "delete": ("volery_cli.delete:delete", "Remove an execution that is over."),
     "activate": ("volery_cli.activate:activate", "Make a version of a launch plan the active one."),
     "deactivate": ("volery_cli.activate:deactivate", "Leave a launch plan without an active version."),
     "server": ("volery_cli.planes:server", "Run a control plane."),

@@ -162,9 +162,13 @@ class Runner:
         data = encode(literal)
         if len(data) <= limit or literal.kind == values.OFFLOADED or not workspace.can_store:
             return data
+        from volery._literals.references import references  # most values are small
+
         stored = workspace.put(f"{name}.literal", data)
         count = len(literal.value) if literal.kind == values.COLLECTION else 0
-        reference = values.OffloadedValue(stored.uri, stored.size_bytes, stored.sha256, count)
+        reference = values.OffloadedValue(
+            stored.uri, stored.size_bytes, stored.sha256, count, references(literal)
+        )
         # The hash that stands for the value in cache keys goes on standing for it.
         return encode(Literal(values.OFFLOADED, reference, literal.hash))
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import urlsplit
 
 from volery._literals import decode, decode_map, encode, encode_map, values
+from volery._literals.references import references
 from volery._literals.values import Literal
 from volery._plain_values import UnfitValueError, literal, plain
 from volery.errors import NotFoundError, StorageError
@@ -186,7 +187,7 @@ def serialised(literals: Mapping[str, Literal], transfer: Transfer) -> bytes:
         if len(data) > SURELY_INLINE and len(data) > transfer.inline_limit():
             count = len(each.value) if each.kind == values.COLLECTION else 0
             offloaded = values.OffloadedValue(
-                transfer.upload(data), len(data), hashlib.sha256(data).hexdigest(), count
+                transfer.upload(data), len(data), hashlib.sha256(data).hexdigest(), count, references(each)
             )
             data = encode(Literal(values.OFFLOADED, offloaded, each.hash))
         parts[name] = data

@@ -22,7 +22,7 @@ from grpclib import GRPCError, Status
 from grpclib.metadata import Deadline
 
 from volery import _raw_values as values
-from volery._connection import Address, Connection
+from volery._connection import Address, Connection, typed
 from volery._idl.google import protobuf, rpc
 from volery._idl.voleryidl.core import v1 as core
 from volery._idl.voleryidl.data import v1 as data
@@ -33,6 +33,7 @@ from volery._idl.voleryidl.registry import v1 as registry
 from volery._messages import lighten
 from volery._status_details import STATUS_LIMIT
 from volery._tracing import call_span
+from volery.errors import GoneError
 
 if TYPE_CHECKING:
     from volery._idl.voleryidl.engine import v1 as engine
@@ -45,6 +46,7 @@ A_co = TypeVar("A_co", bound=Message, covariant=True)
 lighten(core, data, event, execution, project, protobuf, registry, rpc)
 
 CHUNK = 512 * 1024
+PAGE = 1000
 READ_TIMEOUT = 60.0
 WAIT_MARGIN = 15.0
 
@@ -172,6 +174,12 @@ class Client:
         """Ask for the end of an execution."""
         return await self._call(self._executions.abort_execution, request)
 
+    async def delete_execution(
+        self, request: execution.DeleteExecutionRequest
+    ) -> execution.DeleteExecutionResponse:
+        """Remove an execution that is over."""
+        return await self._call(self._executions.delete_execution, request)
+
     async def get_execution_data(
         self, request: execution.GetExecutionDataRequest
     ) -> values.GetExecutionDataResponse:
@@ -208,7 +216,8 @@ class Client:
         """Follow an execution to its end.
 
         After a lost connection the stream goes on behind the last message seen. Where the server no longer
-        keeps what came since, it begins afresh with the execution as it stands.
+        keeps what came since, one message says so (`history_cut`), with the execution and its nodes as they
+        stand; then the stream goes on with what is kept.
         """
         position = request.after_sequence
 
@@ -222,13 +231,17 @@ class Client:
                 yield message
 
         async def resume() -> AsyncIterator[values.WatchExecutionResponse]:
+            nonlocal position
             try:
                 async for message in after(position):
                     yield message
             except GRPCError as problem:
-                if problem.status is not Status.OUT_OF_RANGE or position == 0:
+                kept = self._kept_from(problem) - 1
+                if kept in (-1, position):
                     raise
-                async for message in after(0):
+                yield await self._as_it_stands(request, kept)
+                position = kept
+                async for message in after(position):
                     yield message
 
         async for message in self.connection.stream(resume):
@@ -237,14 +250,36 @@ class Client:
     async def watch_project(
         self, request: execution.WatchProjectRequest
     ) -> AsyncIterator[execution.WatchProjectResponse]:
-        """Follow the executions of a project, for as long as the caller reads."""
+        """Follow the executions of a project, for as long as the caller reads.
+
+        Where the server no longer keeps the changes since the last message seen, one message says so
+        (`history_cut`), with the newest executions as they stand; then the stream goes on from now.
+        """
         cursor = request.cursor
 
-        async def resume() -> AsyncIterator[execution.WatchProjectResponse]:
+        async def after(place: str) -> AsyncIterator[execution.WatchProjectResponse]:
             nonlocal cursor
-            async for message in self._executions.watch_project(replace(request, cursor=cursor)):
+            async for message in self._executions.watch_project(replace(request, cursor=place)):
                 cursor = message.cursor or cursor
                 yield message
+
+        async def resume() -> AsyncIterator[execution.WatchProjectResponse]:
+            try:
+                async for message in after(cursor):
+                    yield message
+            except GRPCError as problem:
+                if problem.status is not Status.OUT_OF_RANGE or not cursor:
+                    raise
+                is_first = True
+                async for message in after(""):
+                    if is_first:  # what is read now is no older than the place the stream goes on from
+                        newest = execution.ListExecutionsRequest(
+                            project=request.project, domain=request.domain, page_size=PAGE
+                        )
+                        told = (await self.list_executions(newest)).executions
+                        message = replace(message, executions=told, history_cut=True)
+                        is_first = False
+                    yield message
 
         async for message in self.connection.stream(resume):
             yield message
@@ -366,6 +401,26 @@ class Client:
         lighten(v1)
         stub = v1.EngineServiceStub(self.connection.channel, metadata=_METADATA)
         return await self._call(stub.get_engine_status, request)
+
+    def _kept_from(self, problem: GRPCError) -> int:
+        """The first sequence that is kept, as a refusal names it; 0 for other problems."""
+        error = typed(problem, self.connection.address)
+        return int(error.metadata.get("oldest_sequence", 0)) if isinstance(error, GoneError) else 0
+
+    async def _as_it_stands(
+        self, request: execution.WatchExecutionRequest, through: int
+    ) -> values.WatchExecutionResponse:
+        """The message that says that history was cut."""
+        found = await self.get_execution(execution.GetExecutionRequest(id=request.id))
+        nodes = await self.list_node_executions(
+            execution.ListNodeExecutionsRequest(execution_id=request.id, recursive=True, page_size=PAGE)
+        )
+        return values.WatchExecutionResponse(
+            execution=found.execution,
+            node_executions=[bytes(node) for node in nodes.node_executions],
+            through_sequence=through,
+            history_cut=True,
+        )
 
     def _raw(self, name: str, reply: type[A]) -> Method[Any, A]:
         """A method of the execution service that leaves values as bytes."""

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from volery._idl.voleryidl.core import v1 as core
@@ -61,11 +62,14 @@ class Change:
         execution: as it stands.
         nodes: those that changed; of very many the newest.
         changed: how many changed that the server told of.
+        history_cut: some of what happened before is no longer kept; `nodes` are those there are, as they
+            stand, the first thousand.
     """
 
     execution: Execution
     nodes: tuple[Node, ...]
     changed: int = 0
+    history_cut: bool = False
 
 
 class Run:
@@ -175,6 +179,11 @@ class Run:
         self._keep(answer.execution)
         return bool(answer.accepted)
 
+    def delete(self) -> None:
+        """Remove it, with everything that belongs to it; only when it is over."""
+        request = wire.DeleteExecutionRequest(id=self._id, request_id=new_request_id())
+        self._call(self._client.delete_execution(request))
+
     def watch(self, *, items: bool = True) -> Iterator[Change]:
         """Follow it to its end: first as it stands, then what changes, a few times a second.
 
@@ -185,7 +194,10 @@ class Run:
         for message in self._remote._loop.iterate(lambda: self._client.watch_execution(request)):
             if message.execution is not None:
                 self._keep(message.execution)
-            if message.execution is not None or message.node_executions:
+            if message.history_cut:
+                standing = tuple(islice(self.nodes(), PAGE))
+                yield Change(self._execution, standing, len(standing), history_cut=True)
+            elif message.execution is not None or message.node_executions:
                 nodes = (data for data in message.node_executions if items or not _is_done_item(data))
                 read = (node_from_wire(wire.NodeExecution.parse(data)) for data in nodes)
                 yield Change(self._execution, tuple(read), len(message.node_executions))

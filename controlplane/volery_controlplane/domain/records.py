@@ -144,6 +144,15 @@ class ExecutionHead:
     start_time: Micros | None
 
 
+@dataclass(frozen=True, slots=True)
+class OverExecution:
+    """An execution that has ended, as far as it must be known to remove it."""
+
+    key: ExecutionKey
+    id: ExecutionName
+    uid: str
+
+
 class NodeRow(NamedTuple):
     """A node execution as it stands. `path` as in NodeEvent."""
 
@@ -327,6 +336,7 @@ class CacheRow:
     key_parts: Mapping[str, str]
     task: str  # `project/domain/name@version`
     outputs: bytes  # LiteralMap
+    last_use_time: Micros = Micros(0)  # about; given by the store
 
 
 @dataclass(frozen=True, slots=True)

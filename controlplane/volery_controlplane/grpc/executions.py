@@ -79,6 +79,13 @@ class ExecutionServicer(execution_service_pb2_grpc.ExecutionServiceServicer):
         )
         return wire.AbortExecutionResponse(execution=convert.execution_to_wire(record), accepted=accepted)
 
+    async def DeleteExecution(
+        self, request: wire.DeleteExecutionRequest, context: Context
+    ) -> wire.DeleteExecutionResponse:
+        """Removes an execution that is over."""
+        record = await self._executions.delete(convert.name_from_wire(request.id), request.request_id)
+        return wire.DeleteExecutionResponse(execution=convert.execution_to_wire(record) if record else None)
+
     async def GetExecutionData(
         self, request: wire.GetExecutionDataRequest, context: Context
     ) -> wire.GetExecutionDataResponse:

@@ -20,7 +20,7 @@ from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import NodeKind
 
 from volery_controlplane.domain import page_tokens
-from volery_controlplane.domain.errors import AlreadyExists, NotFound, Refusal, Uncertain
+from volery_controlplane.domain.errors import AlreadyExists, NotFound, Refusal, Uncertain, WrongPhase
 from volery_controlplane.domain.filter_text import Labels, Text, Time, Words, choice_of
 from volery_controlplane.domain.records import (
     AttemptRow,
@@ -30,8 +30,10 @@ from volery_controlplane.domain.records import (
     FirstHold,
     NewExecution,
     NodeRow,
+    OverExecution,
     ProjectRecord,
 )
+from volery_controlplane.domain.references import References
 from volery_controlplane.services.aborts import record_abort
 from volery_controlplane.services.assignments import Claim, claim_of_created
 from volery_controlplane.services.listening import Listening
@@ -40,9 +42,11 @@ from volery_controlplane.services.pages import Listing, Page, PageRequest
 from volery_controlplane.services.placement import Beginnings, Place, Placement
 from volery_controlplane.services.ports import Database, Ids, Transaction, Wakeups
 from volery_controlplane.services.projects import Tenancy
+from volery_controlplane.services.removal import remove_executions
 from volery_controlplane.services.requests import checked_request_id, fingerprint_of, once
 from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.targets import Target, check_intention, resolve
+from volery_controlplane.services.uses import note_inputs
 from volery_controlplane.services.values import GIVEN, INPUTS, joined, outputs_of, rows_of
 
 EXECUTIONS = Listing(
@@ -123,6 +127,7 @@ class Executions:
         placement: keeps room for a new execution, so that it is given to a worker in the transaction
             that creates it.
         listening: how it is waited.
+        references: finds which objects inputs refer to.
         measures: what is counted.
         spans: told of what happens, where executions are traced.
     """
@@ -136,6 +141,7 @@ class Executions:
         wait_limit: timedelta,
         placement: Placement,
         listening: Listening,
+        references: References,
         measures: Measures | None = None,
         spans: ExecutionSpans | None = None,
     ) -> None:
@@ -148,6 +154,7 @@ class Executions:
         self._wait_limit = wait_limit
         self._placement = placement
         self._listening = listening
+        self._references = references
         self._beginnings = Beginnings()
         self._committing: set[asyncio.Task[tuple[ExecutionRecord, bool]]] = set()
 
@@ -297,6 +304,37 @@ class Executions:
             self._wakeups.notify_inbox()
         return record, accepted
 
+    async def delete(self, id: ExecutionName, request_id: str) -> ExecutionRecord | None:
+        """Removes an execution that is over; gives it as it stood, or None for a repeat.
+
+        Raises:
+            NotFound: there is no such execution.
+            WrongPhase: it is not over.
+        """
+        request = checked_request_id(request_id)
+        fingerprint = fingerprint_of(id.project, id.domain, id.name)
+
+        def act(tx: Transaction) -> ExecutionRecord | None:
+            removed: list[ExecutionRecord] = []
+
+            def remove() -> dict[str, str]:
+                key = required(tx, id).key
+                tx.executions.heads([key])  # it stays as it is from here on
+                record = still(tx, key)
+                if record.phase not in TERMINAL_EXECUTION_PHASES:
+                    raise WrongPhase(
+                        f"execution {id.name} is not over; abort it before it is deleted",
+                        {"resource_type": "execution", "resource_name": id.name},
+                    )
+                remove_executions(tx, [OverExecution(record.key, record.id, record.uid)])
+                removed.append(record)
+                return {}
+
+            once(tx, request, "DeleteExecution", fingerprint, remove)
+            return removed[0] if removed else None
+
+        return await self._database.transact(act)
+
     async def data(self, id: ExecutionName) -> ExecutionData:
         """The inputs and outputs of an execution."""
 
@@ -398,7 +436,9 @@ class Executions:
         )
         hold = self._hold(tx, target.closure_digest, options, place)
         effective = rows_of(INPUTS, inputs)
-        key = tx.executions.insert(new, [*rows_of(GIVEN, intention.inputs), *effective], hold)
+        rows = [*rows_of(GIVEN, intention.inputs), *effective]
+        key = tx.executions.insert(new, rows, hold)
+        note_inputs(tx, self._references, key, rows)
         record = _as_created(new, key, hold)
         return record, None if hold is None else claim_of_created(record, effective, hold)
 
@@ -428,6 +468,14 @@ def required(tx: Transaction, id: ExecutionName) -> ExecutionRecord:
     return record
 
 
+def still(tx: Transaction, key: ExecutionKey) -> ExecutionRecord:
+    """An execution found before; raises NotFound when it was removed meanwhile."""
+    record = tx.executions.by_key([key]).get(key)
+    if record is None:
+        raise NotFound("the execution is no longer kept", {"resource_type": "execution"})
+    return record
+
+
 def _required_node(tx: Transaction, key: ExecutionKey, id: ExecutionName, path: str) -> NodeRow:
     node = tx.executions.node(key, path)
     if node is None:
@@ -445,7 +493,7 @@ def _outputs(tx: Transaction, record: ExecutionRecord) -> LiteralMap | None:
 
 
 def _with_outputs(tx: Transaction, key: ExecutionKey) -> tuple[ExecutionRecord, LiteralMap | None]:
-    record = tx.executions.by_key([key])[key]
+    record = still(tx, key)
     return record, _outputs(tx, record)
 
 

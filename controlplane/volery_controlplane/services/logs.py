@@ -13,7 +13,7 @@ from voleryidl.execution.v1.execution_pb2 import LogStream
 
 from volery_controlplane.domain.errors import Denied, NotFound
 from volery_controlplane.domain.records import ExecutionKey, ExecutionName, LogRow
-from volery_controlplane.services.executions import required
+from volery_controlplane.services.executions import required, still
 from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.ports import BlobStore, Database, Transaction, Wakeups
 
@@ -136,4 +136,4 @@ def _ended(tx: Transaction, key: ExecutionKey, path: str, attempt: int) -> bool:
         for row in tx.executions.attempts(key, path):
             if row.attempt == attempt and row.phase in TERMINAL_ATTEMPT_PHASES:
                 return True
-    return tx.executions.by_key([key])[key].phase in TERMINAL_EXECUTION_PHASES
+    return still(tx, key).phase in TERMINAL_EXECUTION_PHASES

@@ -42,6 +42,7 @@ from volery_controlplane.domain.records import (
     StoredRequest,
     ValueRow,
 )
+from volery_controlplane.services.pruning_ports import ObjectStore, PruningStore
 
 T = TypeVar("T")
 
@@ -77,8 +78,11 @@ class EntityStore(Protocol):
     def active(self, name: EntityName) -> EntityRecord | None:
         """The active version of a launch plan."""
 
-    def insert(self, entities: Sequence[EntityRecord], closures: Mapping[str, bytes]) -> None:
-        """Adds versions and closures (by digest; known ones are skipped); raises AlreadyExists."""
+    def insert(self, entities: Sequence[EntityRecord], closures: Mapping[str, bytes]) -> Sequence[int]:
+        """Adds versions and closures (by digest; known ones are skipped); raises AlreadyExists.
+
+        Gives the ids of the versions, in the order given.
+        """
 
     def closure(self, digest: str) -> bytes | None:
         """A serialised WorkflowClosure."""
@@ -233,7 +237,7 @@ class ExecutionStore(Protocol):
         """Rows that have a sequence after the one given, in order."""
 
     def oldest_sequence(self, key: ExecutionKey) -> int:
-        """The first sequence still kept; 1 when all are."""
+        """The first sequence still kept; 1 when all are, one after the last when none is."""
 
     def queue(self, bound: int) -> QueueStanding:
         """What waits; nothing is counted further than `bound`."""
@@ -252,7 +256,8 @@ class ExecutionStore(Protocol):
     ) -> tuple[Sequence[ExecutionKey], str]:
         """Executions whose phase changed after the cursor, and the next cursor.
 
-        An empty cursor means from now on. Never skips a change that is committed late.
+        An empty cursor means from now on. Never skips a change that is committed late. Raises Gone when
+        changes after the cursor are no longer kept.
         """
 
 
@@ -297,6 +302,9 @@ class CacheStore(Protocol):
 
     def put(self, row: CacheRow, overwrite: bool) -> bool:
         """Keeps a result; False when there is one already and it is not to be replaced."""
+
+    def touch(self, keys: Sequence[str], now: Micros) -> None:
+        """Notes that entries were used."""
 
 
 class LogStore(Protocol):
@@ -355,6 +363,14 @@ class Transaction(Protocol):
     @property
     def requests(self) -> RequestStore:
         """Answers by request id."""
+
+    @property
+    def objects(self) -> ObjectStore:
+        """Who refers to which object."""
+
+    @property
+    def pruning(self) -> PruningStore:
+        """What is no longer kept."""
 
 
 class Database(Protocol):

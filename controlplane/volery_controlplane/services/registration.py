@@ -26,10 +26,12 @@ from volery_controlplane.domain.compiler.package import (
 from volery_controlplane.domain.errors import CompilationFailed, TooLarge, VersionConflict
 from volery_controlplane.domain.offered import not_offered
 from volery_controlplane.domain.records import EntityName, EntityRecord, Micros
+from volery_controlplane.domain.references import References
 from volery_controlplane.domain.versions import Judgement, Template, judge
 from volery_controlplane.services.ports import Database, Transaction
 from volery_controlplane.services.projects import Tenancy
 from volery_controlplane.services.requests import Answer, checked_request_id, fingerprint_of, once
+from volery_controlplane.services.uses import note_entities
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,12 +83,16 @@ class Registration:
         database: the truth.
         tenancy: says whether a project takes something new.
         closure_limit: the most bytes of a workflow with all it refers to: what a worker can be sent.
+        references: finds which objects versions refer to.
     """
 
-    def __init__(self, database: Database, tenancy: Tenancy, closure_limit: int) -> None:
+    def __init__(
+        self, database: Database, tenancy: Tenancy, closure_limit: int, references: References
+    ) -> None:
         self._database = database
         self._tenancy = tenancy
         self._closure_limit = closure_limit
+        self._references = references
 
     async def register(
         self, package: Package, *, activate: bool, dry_run: bool, principal: str, request_id: str
@@ -150,13 +156,13 @@ class Registration:
         return fates
 
     def _store(self, tx: Transaction, drafts: _Drafts, fates: Sequence[Fate]) -> None:
-        fresh = [
-            draft.record(tx.now) for draft, fate in zip(drafts.entities, fates, strict=True) if fate.created
-        ]
+        fresh = [draft for draft, fate in zip(drafts.entities, fates, strict=True) if fate.created]
         if fresh:
-            needed = {record.closure_digest for record in fresh}
+            needed = {draft.closure_digest for draft in fresh}
             closures = {digest: content for digest, content in drafts.closures.items() if digest in needed}
-            tx.entities.insert(fresh, closures)
+            ids = tx.entities.insert([draft.record(tx.now) for draft in fresh], closures)
+            templates = [draft.template for draft in fresh]
+            note_entities(tx, self._references, list(zip(ids, templates, strict=True)))
 
 
 def _check_closures(drafts: _Drafts, limit: int) -> None:

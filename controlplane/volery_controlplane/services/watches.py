@@ -29,7 +29,7 @@ from volery_controlplane.domain.records import (
     JournalRow,
     NodeRow,
 )
-from volery_controlplane.services.executions import required
+from volery_controlplane.services.executions import required, still
 from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.ports import Database, Transaction, Wakeup, Wakeups
 from volery_controlplane.services.projects import Tenancy
@@ -63,6 +63,7 @@ class ExecutionNews:
     record: ExecutionRecord | None = None
     events: Sequence[Event] = ()
     nodes: Sequence[NodeRow] = ()
+    history_cut: bool = False  # some of what came before is no longer kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,16 +185,30 @@ def _start(tx: Transaction, id: ExecutionName, after_sequence: int, *, must_be_k
             f"execution {id.name} is at sequence {record.last_sequence} and never reached {after_sequence}",
             metadata,
         )
-    if must_be_kept and after_sequence < record.last_sequence:
-        oldest = tx.executions.oldest_sequence(record.key)
-        if after_sequence + 1 < oldest:
-            metadata["oldest_sequence"] = str(oldest)
-            raise Gone(f"events of execution {id.name} before sequence {oldest} are no longer kept", metadata)
+    if (
+        must_be_kept
+        and after_sequence < record.last_sequence
+        and after_sequence + 1 < tx.executions.oldest_sequence(record.key)
+    ):
+        raise _cut(tx, record)
     return record
 
 
+def _cut(tx: Transaction, record: ExecutionRecord) -> Gone:
+    oldest = tx.executions.oldest_sequence(record.key)
+    return Gone(
+        f"events of execution {record.id.name} before sequence {oldest} are no longer kept",
+        {"newest_sequence": str(record.last_sequence), "oldest_sequence": str(oldest)},
+    )
+
+
 def _journal(tx: Transaction, key: ExecutionKey, after: int) -> tuple[ExecutionRecord, Sequence[JournalRow]]:
-    return tx.executions.by_key([key])[key], tx.executions.journal(key, after, JOURNAL_ROWS)
+    record = still(tx, key)
+    rows = tx.executions.journal(key, after, JOURNAL_ROWS)
+    # Its history may have been cut while it was told.
+    if after < record.last_sequence and (not rows or rows[0].first_sequence > after + 1):
+        raise _cut(tx, record)
+    return record, rows
 
 
 def _messages(rows: Sequence[JournalRow], after: int) -> list[list[Event]]:
@@ -221,7 +236,8 @@ def _events(rows: Sequence[JournalRow], after: int) -> list[Event]:
 
 
 def _summary(tx: Transaction, key: ExecutionKey, after: int) -> ExecutionNews:
-    record = tx.executions.by_key([key])[key]
+    record = still(tx, key)
+    is_cut = after < record.last_sequence and after + 1 < tx.executions.oldest_sequence(key)
     position = max(after, record.last_sequence - SUMMARY_BACKLOG)
     changed: dict[str, None] = {}
     while position < record.last_sequence:
@@ -238,7 +254,7 @@ def _summary(tx: Transaction, key: ExecutionKey, after: int) -> ExecutionNews:
             changed[path] = changed.pop(path, None)
     newest = list(changed)[-SUMMARY_NODES:]
     nodes = tx.executions.nodes_by_path(key, newest) if newest else ()
-    return ExecutionNews(max(after, record.last_sequence), record, nodes=nodes)
+    return ExecutionNews(max(after, record.last_sequence), record, nodes=nodes, history_cut=is_cut)
 
 
 def _differ(one: ExecutionRecord, other: ExecutionRecord) -> bool:

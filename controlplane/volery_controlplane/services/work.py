@@ -51,6 +51,7 @@ from volery_controlplane.domain.records import (
     NodeRow,
     SessionRecord,
 )
+from volery_controlplane.domain.references import References
 from volery_controlplane.domain.reports import (
     Hit,
     abandon,
@@ -73,6 +74,7 @@ from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
 from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.value_runs import runs, to_output
+from volery_controlplane.services.uses import note_entries, note_hits, note_orphans, note_values
 from volery_controlplane.services.values import INPUTS, OUTPUTS
 
 log = structlog.get_logger(__name__)
@@ -140,6 +142,7 @@ class WorkService:
         self._database = database
         self._wakeups = wakeups
         self._settings = settings
+        self._references = References(settings.storage_uri)
         # Whether executions may be waiting for room: when not, an end makes nobody look for work.
         self._backlog = True
         self._committing: set[asyncio.Task[Any]] = set()
@@ -217,7 +220,8 @@ class WorkService:
 
     async def _report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
         reports = batch.reports
-        outcome = await self._database.transact(lambda tx: _commit(tx, session, reports))
+        references = self._references
+        outcome = await self._database.transact(lambda tx: _commit(tx, session, reports, references))
         self._measure(outcome)
         if self._spans is not None:
             self._spans.ended(outcome.ended)
@@ -270,12 +274,16 @@ class WorkService:
 
         def intention(tx: Transaction) -> list[ExecutionKey]:
             heads = tx.executions.heads(sorted({ExecutionKey(item.execution_key) for item in logs}))
-            kept = []
+            kept: list[ExecutionKey] = []
+            late: list[str] = []
             for item in logs:
                 head = heads.get(ExecutionKey(item.execution_key))
                 if head is not None and head.fencing_token == item.fencing_token:
                     tx.logs.append(head.key, _log_rows(item, tx.now))
                     kept.append(head.key)
+                elif head is None:  # it was removed before its last logs were stored
+                    late += [stored.uri for stored in item.stored]
+            note_orphans(tx, self._references, late)
             return kept
 
         kept = await self._database.transact(intention)
@@ -452,7 +460,9 @@ class _Outcome:
     value_bytes: int = 0
 
 
-def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[ExecutionReport]) -> _Outcome:
+def _commit(
+    tx: Transaction, session: WorkerSession, reports: Sequence[ExecutionReport], references: References
+) -> _Outcome:
     """One wave in one transaction."""
     keys = [ExecutionKey(report.execution_key) for report in reports]
     heads = tx.executions.heads(keys)
@@ -497,9 +507,17 @@ def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[Execution
         if answer.refusal:
             stale = answer.refusal == ErrorReason.ERROR_REASON_STALE
             outcome.reports["stale" if stale else "refused"] += 1
+    taken_over = [
+        (lookup.key, report.execution_key)
+        for report in reports
+        for lookup in report.cache_lookups
+        if lookup.key in found and report.execution_key in folded
+    ]
+    kept = []
     for key, item in folded.items():
         for row, overwrite in writes.get(key, ()):
-            tx.cache.put(row, overwrite)
+            if tx.cache.put(row, overwrite):
+                kept.append(row)
         outcome.changed.append(key)
         outcome.reports["committed"] += 1
         outcome.nodes.update([node.phase for node in item.nodes])
@@ -512,6 +530,11 @@ def _commit(tx: Transaction, session: WorkerSession, reports: Sequence[Execution
             outcome.ended_phases[item.phase] += 1
         if item.phase != heads[key].phase:
             outcome.projects.add((heads[key].project, heads[key].domain))
+    if taken_over:
+        note_hits(tx, taken_over, found, now)
+    note_values(tx, references, [(heads[key], item.values) for key, item in folded.items()])
+    if kept:
+        note_entries(tx, references, kept)
     return outcome
 
 

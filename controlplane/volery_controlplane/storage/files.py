@@ -17,7 +17,8 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
@@ -53,7 +54,6 @@ class FileBlobStore:
     async def put(self, sha256: str, size: int, chunks: AsyncIterator[bytes]) -> tuple[str, bool]:
         """Stores content under its hash; gives its URI and whether it was there."""
         target = self._place(sha256)
-        existed = await asyncio.to_thread(target.is_file)
         # The content is read and verified in any case: the caller must not learn by a short cut that its
         # announcement was never checked.
         file, temporary = await asyncio.to_thread(self._open_incoming)
@@ -70,21 +70,16 @@ class FileBlobStore:
                     raise _mismatch("header.size_bytes", f"{received} bytes came, {size} were announced")
                 if digest.hexdigest() != sha256:
                     raise _mismatch("header.sha256", f"the content's SHA-256 is {digest.hexdigest()}")
-                if existed:
-                    await asyncio.to_thread(_flush_names, target)
-                else:
-                    await asyncio.to_thread(_settle, file, temporary, target)
+                existed = await asyncio.to_thread(_settle, file, temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
         return target.as_uri(), existed
 
     async def stat(self, sha256: str) -> tuple[str, int] | None:
-        """URI and size of content by hash."""
+        """URI and size of content by hash; it counts as new again, since somebody relies on it now."""
         place = self._place(sha256)
-        try:
-            return place.as_uri(), (await asyncio.to_thread(place.stat)).st_size
-        except FileNotFoundError:
-            return None
+        size = await asyncio.to_thread(_refreshed, place)
+        return None if size is None else (place.as_uri(), size)
 
     async def read(self, uri: str, offset: int, size: int) -> bytes:
         """A piece of content; raises NotFound, and Denied for a URI outside the root."""
@@ -145,13 +140,38 @@ class FileBlobStore:
         return resolved
 
 
-def _settle(file: BinaryIO, temporary: Path, target: Path) -> None:
-    """Makes whole content visible under its hash, durably."""
-    file.flush()
-    os.fsync(file.fileno())
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    os.replace(temporary, target)
+@contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Keeps those out who would remove, or rely on, content in a directory; see `sweeping`."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _refreshed(place: Path) -> int | None:
+    """The size of content, which counts as new again; None when there is none."""
+    try:
+        with locked(place.parent):
+            os.utime(place)
+            return place.stat().st_size
+    except FileNotFoundError:
+        return None
+
+
+def _settle(file: BinaryIO, temporary: Path, target: Path) -> bool:
+    """Makes whole content visible under its hash, durably; says whether it was there."""
+    existed = _refreshed(target) is not None
+    if not existed:
+        file.flush()
+        os.fsync(file.fileno())
+        target.parent.mkdir(mode=0o700, exist_ok=True)
+        with locked(target.parent):
+            os.replace(temporary, target)
     _flush_names(target)
+    return existed
 
 
 def _flush_names(target: Path) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, or_, select, true
+from sqlalchemy import bindparam, or_, select, true, update
 from sqlalchemy.sql import Executable
 
 from volery_controlplane.domain.records import CacheRow, ExecutionName, Micros
@@ -26,13 +26,27 @@ _COLUMNS = (
     "key_parts",
     "task",
     "outputs",
+    "last_use_time",
 )
 
 
 def _get(dialect: str) -> Executable:
-    return select(*(_T.c[name] for name in _COLUMNS)).where(
-        text_in(_T.c.key, "keys", dialect),
-        or_(_T.c.expire_time.is_(None), _T.c.expire_time > bindparam("now")),
+    return (
+        select(*(_T.c[name] for name in _COLUMNS))
+        .where(
+            text_in(_T.c.key, "keys", dialect),
+            or_(_T.c.expire_time.is_(None), _T.c.expire_time > bindparam("now")),
+        )
+        # An entry that answers a lookup must not vanish, and its objects with it, before that is committed.
+        .with_for_update(read=True, key_share=True)
+    )
+
+
+def _touch(dialect: str) -> Executable:
+    return (
+        update(_T)
+        .values(last_use_time=bindparam("now"))
+        .where(text_in(_T.c.key, "keys", dialect), _T.c.last_use_time < bindparam("now"))
     )
 
 
@@ -47,6 +61,7 @@ def _put(dialect: str, overwrite: bool) -> Executable:
 
 _GET = Statement(_get, "keys", "now")
 _PUT = Statement(lambda dialect: _put(dialect, overwrite=False), *_COLUMNS)
+_TOUCH = Statement(_touch, "now", "keys")
 _REPLACE = Statement(lambda dialect: _put(dialect, overwrite=True), *_COLUMNS)
 
 
@@ -76,8 +91,13 @@ class SqlCacheStore:
             json.dumps(dict(row.key_parts), sort_keys=True),
             row.task,
             row.outputs,
+            row.create_time,
         )
         return changed == 1
+
+    def touch(self, keys: Sequence[str], now: Micros) -> None:
+        """Notes that entries were used."""
+        self._link.change(_TOUCH, now, self._link.set_of(keys))
 
 
 def _from_row(row: Row) -> CacheRow:
@@ -91,4 +111,5 @@ def _from_row(row: Row) -> CacheRow:
         key_parts=json.loads(row[8]),
         task=row[9],
         outputs=row[10],
+        last_use_time=row[11],
     )

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, cast, func, literal, select, tuple_
+from sqlalchemy import BigInteger, ColumnElement, Text, bindparam, cast, func, literal, select, true, tuple_
 from sqlalchemy.sql import Executable
 
-from volery_controlplane.domain.errors import Invalid
+from volery_controlplane.domain.errors import Gone, Invalid
 from volery_controlplane.domain.records import ExecutionKey
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.statements import POSTGRESQL, Statement, insert_into
-from volery_controlplane.store.tables import Change, Execution, table_of
+from volery_controlplane.store.tables import Change, ChangeMark, Execution, table_of
 
 _T = table_of(Change)
 _E = table_of(Execution)
+_M = table_of(ChangeMark)
 
 
 def _number(transaction: ColumnElement[Any]) -> ColumnElement[Any]:
@@ -57,23 +58,45 @@ def _read(dialect: str) -> Executable:
 
 
 INSERT_CHANGE = Statement(_insert, "key")
-_NOW = Statement(_now)
+NOW = Statement(_now)
+_HORIZON = Statement(
+    lambda dialect: (
+        select(_M.c.transaction_id, _M.c.change_id)
+        .where(_M.c.is_cut.is_(true()))
+        .order_by(_M.c.id.desc())
+        .limit(1)
+    )
+)
 _READ = Statement(_read, "project", "domain", "transaction", "id", "limit")
 
 
 def read_changes(
     link: Link, project: str, domain: str, cursor: str, limit: int
 ) -> tuple[Sequence[ExecutionKey], str]:
-    """Executions whose phase changed after a cursor, each once, and the next cursor."""
+    """Executions whose phase changed after a cursor, each once, and the next cursor.
+
+    A cursor stands behind all that is settled, not at the last row: one that is told again and again, in a
+    project in which little happens, must not fall behind what is kept.
+
+    Raises:
+        Gone: changes after the cursor are no longer kept.
+    """
     if not cursor:
-        now = link.row(_NOW)
-        assert now is not None  # it has no FROM that could be empty
-        return (), f"{now[0]}.{now[1]}"
+        return (), _here(link)
     transaction, id = _parse(cursor)
+    cut = link.row(_HORIZON)
+    if cut is not None and (transaction, id) < ((cut[0], 0) if cut[0] else (0, cut[1])):
+        raise Gone("changes since this cursor are no longer kept; begin afresh with an empty one")
     rows = link.rows(_READ, project, domain, transaction, id, limit)
-    if rows:
-        cursor = f"{rows[-1][0]}.{rows[-1][1]}"
+    cursor = f"{rows[-1][0]}.{rows[-1][1]}" if len(rows) >= limit else _here(link)
     return list(dict.fromkeys(ExecutionKey(row[2]) for row in rows)), cursor
+
+
+def _here(link: Link) -> str:
+    """The cursor behind everything that this transaction sees and that is settled."""
+    now = link.row(NOW)
+    assert now is not None  # it has no FROM that could be empty
+    return f"{now[0]}.{now[1]}"
 
 
 def _parse(cursor: str) -> tuple[int, int]:

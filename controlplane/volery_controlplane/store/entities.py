@@ -154,12 +154,15 @@ class SqlEntityStore:
         row = self._link.row(_ACTIVE, *_values(name))
         return None if row is None else _from_row(row)
 
-    def insert(self, entities: Sequence[EntityRecord], closures: Mapping[str, bytes]) -> None:
+    def insert(self, entities: Sequence[EntityRecord], closures: Mapping[str, bytes]) -> Sequence[int]:
         """Adds versions and closures (by digest; known ones are skipped); raises AlreadyExists.
+
+        Gives ids of the versions, in the order given.
 
         In the order of names, so that two registrations of the same ones never wait for each other.
         """
         self._link.change_many(_INSERT_CLOSURE, sorted(closures.items()))
+        ids: dict[int, int] = {}
         for entity in sorted(entities, key=lambda e: (*_values(e.name), e.version)):
             name = _values(entity.name)
             inserted = self._link.row(
@@ -178,7 +181,9 @@ class SqlEntityStore:
                     f"{resource} is registered already",
                     {"resource_type": "entity", "resource_name": resource},
                 )
+            ids[id(entity)] = inserted[0]
             self._link.change(_SET_NEWEST, *name, inserted[0])
+        return [ids[id(entity)] for entity in entities]
 
     def closure(self, digest: str) -> bytes | None:
         """A serialised WorkflowClosure."""

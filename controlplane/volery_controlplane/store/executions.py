@@ -157,6 +157,7 @@ def _abort(dialect: str, over: bool) -> Executable:
     if over:
         values |= {
             "end_time": bindparam("now"),
+            "close_time": bindparam("close"),
             "standing": Standing.ENDED.value,
             "wake_time": None,
             "session_id": "",
@@ -185,7 +186,7 @@ _BY_KEY = Statement(_by_key, "keys")
 _TOKEN = Statement(lambda dialect: select(_T.c.fencing_token).where(_T.c.key == bindparam("key")), "key")
 _ABORTED = ("new_abort", "new_phase", "count", "new_failure", "key_", "now")
 _ABORT = Statement(lambda dialect: _abort(dialect, over=False), *_ABORTED)
-_ABORT_AND_END = Statement(lambda dialect: _abort(dialect, over=True), *_ABORTED)
+_ABORT_AND_END = Statement(lambda dialect: _abort(dialect, over=True), *_ABORTED, "close")
 
 
 class SqlExecutionStore(Reports, Holds, JournalReads, Overview):
@@ -301,8 +302,11 @@ class SqlExecutionStore(Reports, Holds, JournalReads, Overview):
         heads = self.heads([key])
         if key not in heads:
             raise NotFound("there is no such execution", {"resource_type": "execution"})
-        statement = _ABORT_AND_END if phase in TERMINAL_EXECUTION_PHASES else _ABORT
-        row = self._link.row(statement, abort, phase, event_count, failure, key, now)
+        given = (abort, phase, event_count, failure, key, now)
+        if phase in TERMINAL_EXECUTION_PHASES:
+            row = self._link.row(_ABORT_AND_END, *given, now)
+        else:
+            row = self._link.row(_ABORT, *given)
         if row is None:
             raise WrongPhase("the execution has ended")
         position, sequence = row

@@ -5,15 +5,17 @@ from __future__ import annotations
 import zlib
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, select
+from sqlalchemy import bindparam, case, select, true
 from sqlalchemy.sql import Executable
 
 from volery_controlplane.domain.records import ExecutionKey, InboxRow, JournalRow
+from volery_controlplane.store.execution_rows import EXECUTION
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.statements import RowInsert, Statement, insert_into, parameters
 from volery_controlplane.store.tables import Inbox, Journal, table_of
 
 _J = table_of(Journal)
+_E = EXECUTION
 _I = table_of(Inbox)
 
 _WORTH_COMPRESSING = 512
@@ -30,11 +32,16 @@ def _read(dialect: str) -> Executable:
 
 
 def _oldest(dialect: str) -> Executable:
-    return (
+    """Rows of a journal that is cut go away little by little: they are no longer read."""
+    first = (
         select(_J.c.first_sequence)
         .where(_J.c.execution_key == bindparam("key"))
         .order_by(_J.c.last_sequence)
         .limit(1)
+        .scalar_subquery()
+    )
+    return select(case((_E.c.journal_cut.is_(true()), _E.c.last_sequence + 1), else_=first)).where(
+        _E.c.key == bindparam("of")
     )
 
 
@@ -56,7 +63,7 @@ INSERT_JOURNAL = RowInsert(
 )
 INSERT_INBOX = Statement(_insert_inbox, "execution_key", "position", "content", "time")
 _READ = Statement(_read, "key", "after", "limit")
-_OLDEST = Statement(_oldest, "key")
+_OLDEST = Statement(_oldest, "key", "of")
 _INBOX = Statement(_inbox, "key", "after")
 
 
@@ -84,6 +91,6 @@ class JournalReads:
         ]
 
     def oldest_sequence(self, key: ExecutionKey) -> int:
-        """The first sequence still kept; 1 when all are."""
-        row = self._link.row(_OLDEST, key)
-        return 1 if row is None else int(row[0])
+        """The first sequence still kept; 1 when all are, one after the last when none is."""
+        row = self._link.row(_OLDEST, key, key)
+        return 1 if row is None or row[0] is None else int(row[0])

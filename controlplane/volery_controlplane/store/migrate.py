@@ -6,6 +6,7 @@ tables' metadata are handed to it.
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import NullPool
 from volery_migrations import HEAD
 
-from volery_controlplane.domain.errors import Unavailable
+from volery_controlplane.domain.errors import Invalid, Unavailable
 from volery_controlplane.store.tables import metadata
 
 if TYPE_CHECKING:
@@ -77,6 +78,24 @@ def require_head(url: str) -> None:
     raise Unavailable(
         f"the database {shown} {state}; run: {COMMAND} {shown}", {"revision": found or "", "head": HEAD}
     )
+
+
+def compact(url: str) -> None:
+    """Gives the pages of a SQLite file that hold nothing back to the file system; nobody may write meanwhile.
+
+    Pages that pruning freed are used again, so this is for files that were much larger once.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() != "sqlite" or not parsed.database:
+        raise Invalid("PostgreSQL compacts by itself, or by VACUUM FULL; this is for SQLite's files")
+    connection = sqlite3.connect(parsed.database, isolation_level=None, timeout=1.0)
+    try:
+        connection.execute("VACUUM")
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").close()
+    except sqlite3.OperationalError as error:
+        raise Unavailable(f"the file {parsed.database} cannot be compacted: {error}") from error
+    finally:
+        connection.close()
 
 
 def _config(connection: Connection) -> Config:

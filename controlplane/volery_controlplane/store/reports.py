@@ -73,6 +73,7 @@ def _advance(dialect: str, lets_go: bool) -> Executable:
             "end_time": bindparam("new_end"),
             "standing": _standing_after(),
             "wake_time": bindparam("new_wake"),
+            "close_time": bindparam("new_close"),
             "session_id": "",
             "worker_id": "",
         }
@@ -153,7 +154,7 @@ def _set_counts(dialect: str) -> Executable:
 
 _ADVANCED = ("new_phase", "new_start", "new_failure", "new_counts", "new_sequence", "new_report")
 _FENCE = ("new_position", "key_", "token")
-_LET_GO = ("new_end", "new_standing", "new_wake")
+_LET_GO = ("new_end", "new_standing", "new_wake", "new_close")
 
 _HEADS = Statement(_heads, "keys")
 _HEAD = Statement(_head, "key")
@@ -343,7 +344,12 @@ def node_row(key: ExecutionKey, path: str, node: NodeRow) -> Row:
 
 def _letting_go(report: FoldedReport, over: bool) -> Row:
     if over:
-        return (report.time if report.end_time is None else report.end_time, Standing.ENDED.value, None)
+        return (
+            report.time if report.end_time is None else report.end_time,
+            Standing.ENDED.value,
+            None,
+            report.time,
+        )
     if report.parked:
-        return (None, Standing.PARKED.value, report.wake_time)
-    return (None, Standing.READY.value, report.time)
+        return (None, Standing.PARKED.value, report.wake_time, None)
+    return (None, Standing.READY.value, report.time, None)

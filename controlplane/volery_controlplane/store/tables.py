@@ -15,7 +15,7 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import Any
 
-from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, Table, Text, text
+from sqlalchemy import BigInteger, Index, Integer, LargeBinary, SmallInteger, Table, Text, false, text
 from sqlmodel import Field, SQLModel
 
 _KEY_TEXT = Text().with_variant(Text(collation="C"), "postgresql")
@@ -73,6 +73,11 @@ def _partial(name: str, *columns: str, where: str, unique: bool = False) -> Inde
     return Index(name, *columns, unique=unique, sqlite_where=text(where), postgresql_where=text(where))
 
 
+def _no() -> Any:
+    return Field(sa_column_kwargs={"server_default": false()})
+
+
+_OVER = ("project", "domain", "close_time", "key")
 # PostgreSQL writes a changed row beside the old one, without touching indexes, where the page has room.
 _ROOM = {"postgresql_with": {"fillfactor": 60}}
 _CLUSTERED = {"sqlite_with_rowid": False}
@@ -195,6 +200,9 @@ class Execution(SQLModel, table=True):
             "key",
             where=f"standing = {Standing.ENDED.value} AND length(failure) > 0",
         ),
+        _partial("ix_execution_over", *_OVER, where="close_time IS NOT NULL"),
+        _partial("ix_execution_journal", *_OVER, where="close_time IS NOT NULL AND NOT journal_cut"),
+        _partial("ix_execution_logs", *_OVER, where="close_time IS NOT NULL AND NOT logs_cut"),
         {**_COUNTED, **_ROOM},
     )
     key: int | None = _serial()
@@ -230,6 +238,9 @@ class Execution(SQLModel, table=True):
     worker_id: str = _text()
     wake_time: int | None = _big()
     traceparent: str = _text(**_empty())
+    close_time: int | None = _big()  # when the end was committed, by the database's clock
+    journal_cut: bool = _no()
+    logs_cut: bool = _no()
 
 
 class ExecutionLabel(SQLModel, table=True):
@@ -381,6 +392,7 @@ class CacheEntry(SQLModel, table=True):
     """A result kept under a key."""
 
     __tablename__ = "cache_entry"
+    __table_args__ = (Index("ix_cache_entry_use", "last_use_time"),)
     key: str = _text(primary_key=True)
     project: str = _text()
     domain: str = _text()
@@ -392,6 +404,7 @@ class CacheEntry(SQLModel, table=True):
     key_parts: str = _text()
     task: str = _text()
     outputs: bytes = _blob()
+    last_use_time: int = Field(sa_type=BigInteger, sa_column_kwargs={"server_default": text("0")})
 
 
 class LogHead(SQLModel, table=True):
@@ -434,11 +447,59 @@ class Request(SQLModel, table=True):
     """The answer given to a request id."""
 
     __tablename__ = "request"
+    __table_args__ = (Index("ix_request_time", "create_time"),)
     request_id: str = _text(primary_key=True)
     method: str = _text()
     fingerprint: str = _text()
     response: bytes = _blob()
     create_time: int = _big()
+
+
+class ObjectUse(SQLModel, table=True):
+    """Somebody refers to an object that another execution made, or that was uploaded.
+
+    `target` is a path below the root of the object store, of an object or of all that lies below it. What an
+    execution refers to below its own prefix needs no row: it lives as long as the execution.
+    """
+
+    __tablename__ = "object_use"
+    __table_args__ = (Index("ix_object_use_holder", "holder_kind", "holder"), _CLUSTERED)
+    target: str = _text(primary_key=True)
+    holder_kind: int = _small_key()
+    holder: str = _text(primary_key=True)
+
+
+class Tombstone(SQLModel, table=True):
+    """Something whose owner is gone and that is still to be removed."""
+
+    __tablename__ = "tombstone"
+    __table_args__ = (Index("ix_tombstone_kind", "kind", "id"), _COUNTED)
+    id: int | None = _serial()
+    kind: int = _small()
+    target: str = _text()
+
+
+class ChangeMark(SQLModel, table=True):
+    """Where the log of changes stood at a time. What lies before a mark that is cut is no longer kept."""
+
+    __tablename__ = "change_mark"
+    __table_args__ = (_COUNTED,)
+    id: int | None = _serial()
+    time: int = _big()
+    transaction_id: int = _big()
+    change_id: int = _big()
+    is_cut: bool
+
+
+class Pruning(SQLModel, table=True):
+    """One row: which control plane prunes, and from where on it knows who refers to what."""
+
+    __tablename__ = "pruning"
+    singleton: int = _small_key()
+    holder: str = _text()
+    expire_time: int = _big()
+    indexed_through: int = _big()  # entities whose references are known, by id
+    legacy_key: int = _big()  # executions up to this key may refer to objects without a row
 
 
 def table_of(model: type[SQLModel]) -> Table:

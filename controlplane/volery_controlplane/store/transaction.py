@@ -10,7 +10,9 @@ from volery_controlplane.store.entities import SqlEntityStore
 from volery_controlplane.store.executions import SqlExecutionStore
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.logs import SqlLogStore
+from volery_controlplane.store.objects import SqlObjectStore
 from volery_controlplane.store.projects import SqlProjectStore
+from volery_controlplane.store.pruning import SqlPruningStore
 from volery_controlplane.store.requests import SqlRequestStore
 from volery_controlplane.store.sessions import SqlSessionStore
 
@@ -60,3 +62,13 @@ class SqlTransaction:
     def requests(self) -> SqlRequestStore:
         """Answers by request id."""
         return SqlRequestStore(self._link)
+
+    @cached_property
+    def objects(self) -> SqlObjectStore:
+        """Who refers to which object of the store."""
+        return SqlObjectStore(self._link)
+
+    @cached_property
+    def pruning(self) -> SqlPruningStore:
+        """What is no longer kept."""
+        return SqlPruningStore(self._link)

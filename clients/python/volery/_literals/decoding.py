@@ -259,7 +259,7 @@ def _error(data: bytes, start: int, stop: int) -> values.ErrorValue:
 
 
 def _offloaded(data: bytes, start: int, stop: int) -> values.OffloadedValue:
-    uri, size, digest, count = "", 0, "", 0
+    uri, size, digest, count, references = "", 0, "", 0, []
     for field, begin, end in _fields(data, start, stop):
         if field == 1:
             uri = data[begin:end].decode()
@@ -269,7 +269,9 @@ def _offloaded(data: bytes, start: int, stop: int) -> values.OffloadedValue:
             digest = data[begin:end].decode()
         elif field == 4:
             count = begin
-    return values.OffloadedValue(uri, size, digest, count)
+        elif field == 80:
+            references.append(data[begin:end].decode())
+    return values.OffloadedValue(uri, size, digest, count, tuple(references))
 
 
 # By kind, in the order of the field numbers.

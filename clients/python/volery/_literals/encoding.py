@@ -161,7 +161,8 @@ def _offloaded(value: values.OffloadedValue) -> bytes:
         _text(b"\x0a", value.uri)
         + _number(b"\x10", value.size_bytes)
         + _text(b"\x1a", value.sha256)
-        + _number(b"\x20", value.element_count),
+        + _number(b"\x20", value.element_count)
+        + b"".join(_block(b"\x82\x05", uri.encode()) for uri in value.references),
     )
 
 

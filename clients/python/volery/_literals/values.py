@@ -115,6 +115,7 @@ class OffloadedValue(NamedTuple):
     size_bytes: int = 0
     sha256: str = ""
     element_count: int = 0
+    references: tuple[str, ...] = ()
 
 
 NOTHING: Final = Literal(NONE, None)

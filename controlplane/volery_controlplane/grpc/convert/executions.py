@@ -148,6 +148,7 @@ def execution_news_to_wire(news: ExecutionNews) -> WatchExecutionResponse:
         events=news.events,
         node_executions=[node_to_wire(row) for row in news.nodes],
         through_sequence=news.through_sequence,
+        history_cut=news.history_cut,
     )
 
 

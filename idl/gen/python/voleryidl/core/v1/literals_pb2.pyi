@@ -144,13 +144,15 @@ class ErrorValue(_message.Message):
     def __init__(self, node_path: _Optional[str] = ..., code: _Optional[str] = ..., message: _Optional[str] = ...) -> None: ...
 
 class OffloadedValue(_message.Message):
-    __slots__ = ("uri", "size_bytes", "sha256", "element_count")
+    __slots__ = ("uri", "size_bytes", "sha256", "element_count", "references")
     URI_FIELD_NUMBER: _ClassVar[int]
     SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     SHA256_FIELD_NUMBER: _ClassVar[int]
     ELEMENT_COUNT_FIELD_NUMBER: _ClassVar[int]
+    REFERENCES_FIELD_NUMBER: _ClassVar[int]
     uri: str
     size_bytes: int
     sha256: str
     element_count: int
-    def __init__(self, uri: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., element_count: _Optional[int] = ...) -> None: ...
+    references: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, uri: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ..., element_count: _Optional[int] = ..., references: _Optional[_Iterable[str]] = ...) -> None: ...

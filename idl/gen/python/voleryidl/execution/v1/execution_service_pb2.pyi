@@ -125,6 +125,20 @@ class AbortExecutionResponse(_message.Message):
     accepted: bool
     def __init__(self, execution: _Optional[_Union[_execution_pb2.Execution, _Mapping]] = ..., accepted: _Optional[bool] = ...) -> None: ...
 
+class DeleteExecutionRequest(_message.Message):
+    __slots__ = ("id", "request_id")
+    ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_ID_FIELD_NUMBER: _ClassVar[int]
+    id: _event_pb2.ExecutionId
+    request_id: str
+    def __init__(self, id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., request_id: _Optional[str] = ...) -> None: ...
+
+class DeleteExecutionResponse(_message.Message):
+    __slots__ = ("execution",)
+    EXECUTION_FIELD_NUMBER: _ClassVar[int]
+    execution: _execution_pb2.Execution
+    def __init__(self, execution: _Optional[_Union[_execution_pb2.Execution, _Mapping]] = ...) -> None: ...
+
 class GetExecutionDataRequest(_message.Message):
     __slots__ = ("id",)
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -224,16 +238,18 @@ class WatchExecutionRequest(_message.Message):
     def __init__(self, id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., after_sequence: _Optional[int] = ..., view: _Optional[_Union[WatchView, str]] = ...) -> None: ...
 
 class WatchExecutionResponse(_message.Message):
-    __slots__ = ("execution", "events", "node_executions", "through_sequence")
+    __slots__ = ("execution", "events", "node_executions", "through_sequence", "history_cut")
     EXECUTION_FIELD_NUMBER: _ClassVar[int]
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     NODE_EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
     THROUGH_SEQUENCE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_CUT_FIELD_NUMBER: _ClassVar[int]
     execution: _execution_pb2.Execution
     events: _containers.RepeatedCompositeFieldContainer[_event_pb2.Event]
     node_executions: _containers.RepeatedCompositeFieldContainer[_execution_pb2.NodeExecution]
     through_sequence: int
-    def __init__(self, execution: _Optional[_Union[_execution_pb2.Execution, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., node_executions: _Optional[_Iterable[_Union[_execution_pb2.NodeExecution, _Mapping]]] = ..., through_sequence: _Optional[int] = ...) -> None: ...
+    history_cut: bool
+    def __init__(self, execution: _Optional[_Union[_execution_pb2.Execution, _Mapping]] = ..., events: _Optional[_Iterable[_Union[_event_pb2.Event, _Mapping]]] = ..., node_executions: _Optional[_Iterable[_Union[_execution_pb2.NodeExecution, _Mapping]]] = ..., through_sequence: _Optional[int] = ..., history_cut: _Optional[bool] = ...) -> None: ...
 
 class WatchProjectRequest(_message.Message):
     __slots__ = ("project", "domain", "cursor")
@@ -246,12 +262,14 @@ class WatchProjectRequest(_message.Message):
     def __init__(self, project: _Optional[str] = ..., domain: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class WatchProjectResponse(_message.Message):
-    __slots__ = ("executions", "cursor")
+    __slots__ = ("executions", "cursor", "history_cut")
     EXECUTIONS_FIELD_NUMBER: _ClassVar[int]
     CURSOR_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_CUT_FIELD_NUMBER: _ClassVar[int]
     executions: _containers.RepeatedCompositeFieldContainer[_execution_pb2.Execution]
     cursor: str
-    def __init__(self, executions: _Optional[_Iterable[_Union[_execution_pb2.Execution, _Mapping]]] = ..., cursor: _Optional[str] = ...) -> None: ...
+    history_cut: bool
+    def __init__(self, executions: _Optional[_Iterable[_Union[_execution_pb2.Execution, _Mapping]]] = ..., cursor: _Optional[str] = ..., history_cut: _Optional[bool] = ...) -> None: ...
 
 class TailLogsRequest(_message.Message):
     __slots__ = ("execution_id", "path", "attempt", "follow")

@@ -60,6 +60,11 @@ class ExecutionServiceStub:
                 request_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.SerializeToString,
                 response_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.AbortExecutionResponse.FromString,
                 _registered_method=True)
+        self.DeleteExecution = channel.unary_unary(
+                '/voleryidl.execution.v1.ExecutionService/DeleteExecution',
+                request_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.DeleteExecutionRequest.SerializeToString,
+                response_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.DeleteExecutionResponse.FromString,
+                _registered_method=True)
         self.GetExecutionData = channel.unary_unary(
                 '/voleryidl.execution.v1.ExecutionService/GetExecutionData',
                 request_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.GetExecutionDataRequest.SerializeToString,
@@ -141,6 +146,15 @@ class ExecutionServiceServicer:
     def AbortExecution(self, request, context):
         """AbortExecution asks for the end. The first cause stays; a repeat, also
         after the end, is answered as such and changes nothing.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteExecution(self, request, context):
+        """DeleteExecution removes an execution that is over, with everything that
+        belongs to it. Its name is free afterwards. WRONG_PHASE when it is not
+        over: abort it first.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -232,6 +246,11 @@ def add_ExecutionServiceServicer_to_server(servicer, server):
                     servicer.AbortExecution,
                     request_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.FromString,
                     response_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.AbortExecutionResponse.SerializeToString,
+            ),
+            'DeleteExecution': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteExecution,
+                    request_deserializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.DeleteExecutionRequest.FromString,
+                    response_serializer=voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.DeleteExecutionResponse.SerializeToString,
             ),
             'GetExecutionData': grpc.unary_unary_rpc_method_handler(
                     servicer.GetExecutionData,
@@ -410,6 +429,33 @@ class ExecutionService:
             '/voleryidl.execution.v1.ExecutionService/AbortExecution',
             voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.AbortExecutionRequest.SerializeToString,
             voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.AbortExecutionResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteExecution(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voleryidl.execution.v1.ExecutionService/DeleteExecution',
+            voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.DeleteExecutionRequest.SerializeToString,
+            voleryidl_dot_execution_dot_v1_dot_execution__service__pb2.DeleteExecutionResponse.FromString,
             options,
             channel_credentials,
             insecure,

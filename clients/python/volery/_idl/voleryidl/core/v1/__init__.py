@@ -2665,6 +2665,13 @@ class OffloadedValue(betterproto2.Message):
     For a collection: how many elements it has.
     """
 
+    references: "list[str]" = betterproto2.field(80, betterproto2.TYPE_STRING, repeated=True)
+    """
+    What the content refers to in turn: the URIs of its files, tables and
+    values, or of prefixes they lie below. What is not named here may be
+    removed with the execution that made it.
+    """
+
 
 default_message_pool.register_message("voleryidl.core.v1", "OffloadedValue", OffloadedValue)
 

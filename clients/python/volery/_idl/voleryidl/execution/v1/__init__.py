@@ -9,6 +9,8 @@ __all__ = (
     "Attempt",
     "CreateExecutionRequest",
     "CreateExecutionResponse",
+    "DeleteExecutionRequest",
+    "DeleteExecutionResponse",
     "Execution",
     "ExecutionServiceStub",
     "GetExecutionDataRequest",
@@ -363,6 +365,45 @@ class CreateExecutionResponse(betterproto2.Message):
 
 default_message_pool.register_message(
     "voleryidl.execution.v1", "CreateExecutionResponse", CreateExecutionResponse
+)
+
+
+@dataclass(eq=False, repr=False)
+class DeleteExecutionRequest(betterproto2.Message):
+    """
+    DeleteExecutionRequest names an execution.
+    """
+
+    id: "__event__v1__.ExecutionId | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    Which.
+    """
+
+    request_id: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    A UUID, once per intention.
+    """
+
+
+default_message_pool.register_message(
+    "voleryidl.execution.v1", "DeleteExecutionRequest", DeleteExecutionRequest
+)
+
+
+@dataclass(eq=False, repr=False)
+class DeleteExecutionResponse(betterproto2.Message):
+    """
+    DeleteExecutionResponse gives the execution.
+    """
+
+    execution: "Execution | None" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, optional=True)
+    """
+    As it stood; absent in the answer to a repeat.
+    """
+
+
+default_message_pool.register_message(
+    "voleryidl.execution.v1", "DeleteExecutionResponse", DeleteExecutionResponse
 )
 
 
@@ -1161,6 +1202,13 @@ class WatchExecutionResponse(betterproto2.Message):
     The stream is complete through this sequence.
     """
 
+    history_cut: "bool" = betterproto2.field(80, betterproto2.TYPE_BOOL)
+    """
+    Some of what came after the sequence asked for is no longer kept: read
+    what matters to you afresh. A SUMMARY says so itself; a client that begins
+    a FULL watch afresh after OUT_OF_RANGE tells its user by it.
+    """
+
 
 default_message_pool.register_message(
     "voleryidl.execution.v1", "WatchExecutionResponse", WatchExecutionResponse
@@ -1185,7 +1233,8 @@ class WatchProjectRequest(betterproto2.Message):
 
     cursor: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
     """
-    From an earlier answer; empty means from now on.
+    From an earlier answer; empty means from now on. OUT_OF_RANGE when changes
+    since then are no longer kept.
     """
 
 
@@ -1206,6 +1255,12 @@ class WatchProjectResponse(betterproto2.Message):
     cursor: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
     """
     Resumes after this message.
+    """
+
+    history_cut: "bool" = betterproto2.field(80, betterproto2.TYPE_BOOL)
+    """
+    Set by a client that begins afresh after OUT_OF_RANGE: changes were
+    missed, and `executions` are those that it has read again.
     """
 
 
@@ -1322,6 +1377,29 @@ class ExecutionServiceStub(betterproto2_grpclib.ServiceStub):
             "/voleryidl.execution.v1.ExecutionService/AbortExecution",
             message,
             AbortExecutionResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+    async def delete_execution(
+        self,
+        message: "DeleteExecutionRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "DeleteExecutionResponse":
+        """
+        DeleteExecution removes an execution that is over, with everything that
+        belongs to it. Its name is free afterwards. WRONG_PHASE when it is not
+        over: abort it first.
+        """
+
+        return await self._unary_unary(
+            "/voleryidl.execution.v1.ExecutionService/DeleteExecution",
+            message,
+            DeleteExecutionResponse,
             timeout=timeout,
             deadline=deadline,
             metadata=metadata,

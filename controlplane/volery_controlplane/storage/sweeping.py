@@ -1,0 +1,125 @@
+"""Removes objects from the object store in a directory.
+
+Uploads are found by looking: their age is the time since they were uploaded or asked for last. Who uploads or
+asks holds the lock of the part of the store they lie in, and so does who removes one: an upload that was just
+acknowledged is never taken away by somebody who had looked before.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from volery_controlplane.storage.files import locked
+
+
+class FileSweep:
+    """The `ObjectSweep` port over a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory.expanduser().absolute()
+
+    async def belongs(self, installation_id: str) -> bool:
+        """Whether the store belongs to an installation; one that belongs to nobody does from now on.
+
+        Two databases over one directory would each take the objects of the other for abandoned.
+        """
+        return await asyncio.to_thread(self._belongs, installation_id)
+
+    async def remove(self, target: str, but: Sequence[str]) -> int:
+        """Removes an object or all below a path, except some; gives how many objects went."""
+        return await asyncio.to_thread(self._remove, target, but)
+
+    async def stale_uploads(self, shard: int, age: timedelta) -> Sequence[str]:
+        """Uploads in one of 256 parts of the store that nobody uploaded or asked for since."""
+        return await asyncio.to_thread(self._stale, f"{shard:02x}", age.total_seconds())
+
+    async def remove_upload(self, target: str, age: timedelta) -> bool:
+        """Removes an upload, if it is stale even now."""
+        return await asyncio.to_thread(self._remove_upload, target, age.total_seconds())
+
+    async def remove_incoming(self, age: timedelta) -> int:
+        """Removes what is left of uploads that broke off."""
+        return await asyncio.to_thread(self._remove_incoming, age.total_seconds())
+
+    def _belongs(self, installation_id: str) -> bool:
+        mark = self._directory / "installation"
+        with contextlib.suppress(FileExistsError):
+            part = self._directory / f"installation.{os.getpid()}.part"
+            part.write_text(f"{installation_id}\n")
+            try:
+                os.link(part, mark)  # whole, and only if there is none
+            finally:
+                part.unlink()
+        return mark.read_text().strip() == installation_id
+
+    def _remove(self, target: str, but: Sequence[str]) -> int:
+        place = self._inside(target)
+        if not but:
+            return _remove_all(place)
+        stays = [self._inside(each) for each in but]
+        removed = 0
+        for folder, folders, files in os.walk(place):
+            here = Path(folder)
+            folders[:] = [name for name in folders if here / name not in stays]
+            for name in files:
+                if here / name not in stays:
+                    (here / name).unlink(missing_ok=True)
+                    removed += 1
+        return removed
+
+    def _inside(self, target: str) -> Path:
+        place = Path(os.path.normpath(self._directory / target))
+        if place == self._directory or not place.is_relative_to(self._directory):
+            raise ValueError(f"{target!r} is not below the object store")
+        return place
+
+    def _stale(self, shard: str, age: float) -> list[str]:
+        try:
+            with os.scandir(self._directory / "blobs" / shard) as entries:
+                return [
+                    f"blobs/{shard}/{entry.name}"
+                    for entry in entries
+                    if entry.stat().st_mtime <= time.time() - age
+                ]
+        except FileNotFoundError:
+            return []
+
+    def _remove_upload(self, target: str, age: float) -> bool:
+        place = self._inside(target)
+        with locked(place.parent), contextlib.suppress(FileNotFoundError):
+            if place.stat().st_mtime <= time.time() - age:
+                place.unlink()
+                return True
+        return False
+
+    def _remove_incoming(self, age: float) -> int:
+        removed = 0
+        with os.scandir(self._directory / "incoming") as entries:
+            for entry in entries:
+                with contextlib.suppress(FileNotFoundError):
+                    if entry.stat().st_mtime <= time.time() - age:
+                        os.unlink(entry.path)
+                        removed += 1
+        return removed
+
+
+def _remove_all(place: Path) -> int:
+    """Removes a file or a folder, and the folders above it that became empty; counts files."""
+    if place.is_dir():
+        removed = sum(len(files) for _, _, files in os.walk(place))
+        shutil.rmtree(place)
+    elif place.exists():
+        place.unlink()
+        removed = 1
+    else:
+        return 0
+    with contextlib.suppress(OSError):  # something else lies there
+        place.parent.rmdir()
+    return removed
