@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS ?= 1
 MEMBERS := -e ./idl -e ./migrations -e "./controlplane[postgres,otel]" -e "./dataplane[otel]" -e "./clients/python[pandas]" -e ./clients/cli
 MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
 
-.PHONY: help install gen gen-check lint test test-deep test-model test-crash test-crash-deep check demo bench bench-peers clean
+.PHONY: help install gen gen-check lint test test-deep test-model test-crash test-crash-deep soak check demo bench bench-peers clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -60,6 +60,9 @@ test-crash: install ## Kill real processes at random moments and judge what is l
 
 test-crash-deep: install ## The same with 500 kills and more
 	VOLERY_TEST_KILLS=250 $(BIN)/pytest -q -m crash -n 2 tests/e2e
+
+soak: install ## Run 50,000 executions while old ones are pruned, and prove that nothing grows
+	$(PY) tests/soak/run.py
 
 check: gen-check lint test ## Everything a commit must pass
 

@@ -70,6 +70,7 @@ async def run(settings: Settings) -> None:
     def logged(pieces: Sequence[LogPiece]) -> None:
         holder[0].logged(pieces)
 
+    launchers: list[ProcessLauncher] = []
     launcher = ProcessLauncher(
         ProcessSettings(
             directory=scratch,
@@ -88,8 +89,11 @@ async def run(settings: Settings) -> None:
                 settings.bundle_members_limit,
                 settings.bundle_ratio_limit,
             ),
+            shelf_limit=settings.bundle_room,
+            used=lambda: launchers[0].bundles_in_use(),
         ),
     )
+    launchers.append(launcher)
     blobs = FileBlobs()
     taking = Taking(control_plane, blobs, clock)
     logs = LogShipper(blobs, taking.log_place)

@@ -35,6 +35,7 @@ class Settings:
         bundle_members_limit: how many files it has (VOLERY_BUNDLE_MEMBERS_LIMIT).
         bundle_ratio_limit: how many times its size it unpacks to (VOLERY_BUNDLE_RATIO_LIMIT).
         interpreter: the Python that runs tasks; empty for the worker's own (VOLERY_TASK_PYTHON).
+        bundle_room: bytes of unpacked bundles that are kept, and those in use (VOLERY_WORKER_BUNDLE_ROOM).
         transport: what the work stream travels over: `local`, the control plane's second Unix socket;
             `grpc`; or `auto`, the local one where there is one (VOLERY_WORKER_TRANSPORT).
         metrics: `host:port` of Prometheus metrics, loopback only; empty for none (VOLERY_WORKER_METRICS).
@@ -52,6 +53,7 @@ class Settings:
     executions: int = 1_000
     drain_grace: float = 30.0
     interpreter: str = ""
+    bundle_room: int = 2 * 1024 * 1024 * 1024
     log_size_limit: int = 64 * MIB
     bundle_size_limit: int = 256 * MIB
     bundle_unpacked_limit: int = 1024 * MIB
@@ -84,6 +86,8 @@ def parse(arguments: list[str] | None = None) -> Settings:
     grace = float(environment.get("VOLERY_WORKER_DRAIN_GRACE", "30"))
     run.add_argument("--drain-grace", type=float, default=grace, help="seconds for running tasks on SIGTERM")
     run.add_argument("--interpreter", default=environment.get("VOLERY_TASK_PYTHON", ""))
+    room = int(environment.get("VOLERY_WORKER_BUNDLE_ROOM", 2 * 1024 * 1024 * 1024))
+    run.add_argument("--bundle-room", type=int, default=room, help="bytes of unpacked bundles that are kept")
     transport = environment.get("VOLERY_WORKER_TRANSPORT", "auto")
     run.add_argument("--transport", default=transport, help=f"{', '.join(TRANSPORTS)}: of the work stream")
     metrics = environment.get("VOLERY_WORKER_METRICS", "")
@@ -128,6 +132,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
         executions=given.executions,
         drain_grace=given.drain_grace,
         interpreter=given.interpreter,
+        bundle_room=given.bundle_room,
         transport=given.transport,
         metrics=given.metrics,
         metrics_open=given.metrics_open,

@@ -11,7 +11,7 @@ making a frozen dataclass of so many fields costs four times as much.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple, NewType
 
 Micros = NewType("Micros", int)
@@ -336,7 +336,7 @@ class CacheRow:
     key_parts: Mapping[str, str]
     task: str  # `project/domain/name@version`
     outputs: bytes  # LiteralMap
-    last_use_time: Micros = Micros(0)  # about; given by the store
+    last_use_time: Micros = field(default=Micros(0), compare=False)  # about; the store gives it
 
 
 @dataclass(frozen=True, slots=True)

@@ -300,6 +300,9 @@ class CacheStore(Protocol):
     def get(self, keys: Sequence[str], now: Micros) -> Mapping[str, CacheRow]:
         """Entries that have not expired, by key."""
 
+    def take(self, keys: Sequence[str], now: Micros) -> Mapping[str, CacheRow]:
+        """As `get`, and what answers stays, with its objects, until the transaction ends."""
+
     def put(self, row: CacheRow, overwrite: bool) -> bool:
         """Keeps a result; False when there is one already and it is not to be replaced."""
 

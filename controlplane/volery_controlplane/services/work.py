@@ -73,8 +73,8 @@ from volery_controlplane.services.assignments import (
 from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
 from volery_controlplane.services.spans import ExecutionSpans
-from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.uses import note_entries, note_hits, note_orphans, note_values
+from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
 
 log = structlog.get_logger(__name__)
@@ -576,7 +576,7 @@ def _apply(
 
 def _lookup(tx: Transaction, reports: Sequence[ExecutionReport], now: Micros) -> Mapping[str, CacheRow]:
     keys = {lookup.key for report in reports for lookup in report.cache_lookups}
-    return tx.cache.get(sorted(keys), now) if keys else {}
+    return tx.cache.take(sorted(keys), now) if keys else {}
 
 
 def _answer_lookups(answer: Acknowledgement, report: ExecutionReport, found: Mapping[str, CacheRow]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
-from sqlalchemy import bindparam, or_, select, true, update
+from sqlalchemy import Select, bindparam, or_, select, true, update
 from sqlalchemy.sql import Executable
 
 from volery_controlplane.domain.records import CacheRow, ExecutionName, Micros
@@ -30,16 +30,15 @@ _COLUMNS = (
 )
 
 
-def _get(dialect: str) -> Executable:
-    return (
-        select(*(_T.c[name] for name in _COLUMNS))
-        .where(
-            text_in(_T.c.key, "keys", dialect),
-            or_(_T.c.expire_time.is_(None), _T.c.expire_time > bindparam("now")),
-        )
-        # An entry that answers a lookup must not vanish, and its objects with it, before that is committed.
-        .with_for_update(read=True, key_share=True)
+def _get(dialect: str) -> Select[tuple[object, ...]]:
+    return select(*(_T.c[name] for name in _COLUMNS)).where(
+        text_in(_T.c.key, "keys", dialect),
+        or_(_T.c.expire_time.is_(None), _T.c.expire_time > bindparam("now")),
     )
+
+
+def _take(dialect: str) -> Executable:
+    return _get(dialect).with_for_update(read=True, key_share=True)
 
 
 def _touch(dialect: str) -> Executable:
@@ -60,6 +59,7 @@ def _put(dialect: str, overwrite: bool) -> Executable:
 
 
 _GET = Statement(_get, "keys", "now")
+_TAKE = Statement(_take, "keys", "now")
 _PUT = Statement(lambda dialect: _put(dialect, overwrite=False), *_COLUMNS)
 _TOUCH = Statement(_touch, "now", "keys")
 _REPLACE = Statement(lambda dialect: _put(dialect, overwrite=True), *_COLUMNS)
@@ -74,6 +74,11 @@ class SqlCacheStore:
     def get(self, keys: Sequence[str], now: Micros) -> Mapping[str, CacheRow]:
         """Entries that have not expired, by key."""
         rows = self._link.rows(_GET, self._link.set_of(keys), now) if keys else []
+        return {row[0]: _from_row(row) for row in rows}
+
+    def take(self, keys: Sequence[str], now: Micros) -> Mapping[str, CacheRow]:
+        """As `get`, and what answers stays, with its objects, until the transaction ends."""
+        rows = self._link.rows(_TAKE, self._link.set_of(keys), now) if keys else []
         return {row[0]: _from_row(row) for row in rows}
 
     def put(self, row: CacheRow, overwrite: bool) -> bool:

@@ -84,8 +84,7 @@ def read_changes(
     if not cursor:
         return (), _here(link)
     transaction, id = _parse(cursor)
-    cut = link.row(_HORIZON)
-    if cut is not None and (transaction, id) < ((cut[0], 0) if cut[0] else (0, cut[1])):
+    if (transaction, id) < _horizon(link):
         raise Gone("changes since this cursor are no longer kept; begin afresh with an empty one")
     rows = link.rows(_READ, project, domain, transaction, id, limit)
     cursor = f"{rows[-1][0]}.{rows[-1][1]}" if len(rows) >= limit else _here(link)
@@ -93,10 +92,22 @@ def read_changes(
 
 
 def _here(link: Link) -> str:
-    """The cursor behind everything that this transaction sees and that is settled."""
-    now = link.row(NOW)
+    """The cursor behind everything that this transaction sees and that is settled.
+
+    A log that is all cut is empty, but does not begin anew.
+    """
+    now, horizon = link.row(NOW), _horizon(link)
     assert now is not None  # it has no FROM that could be empty
-    return f"{now[0]}.{now[1]}"
+    place = max((now[0], now[1]), horizon)
+    return f"{place[0]}.{place[1]}"
+
+
+def _horizon(link: Link) -> tuple[int, int]:
+    """What a cursor must not lie before."""
+    cut = link.row(_HORIZON)
+    if cut is None:
+        return (0, 0)
+    return (cut[0], 0) if cut[0] else (0, cut[1])
 
 
 def _parse(cursor: str) -> tuple[int, int]:

@@ -266,6 +266,7 @@ _MARK_IT = Statement(
     "transaction",
     "change",
 )
+_LAST_MARK = Statement(lambda dialect: select(_MARK.c.change_id).order_by(_MARK.c.id.desc()).limit(1))
 _NEWEST_MARK = Statement(lambda dialect: select(func.max(_MARK.c.time)))
 _DUE_MARK = Statement(
     lambda dialect: (
@@ -372,7 +373,8 @@ class SqlPruningStore:
         settled, newest = self._link.row(NOW), self._link.row(_NEWEST_CHANGE)
         assert settled is not None  # neither has a FROM that could be empty
         assert newest is not None
-        self._link.change(_MARK_IT, now, settled[0], newest[0])
+        last = self._link.row(_LAST_MARK)  # the log may have been emptied since
+        self._link.change(_MARK_IT, now, settled[0], max(newest[0], last[0] if last else 0))
 
     def cut_changes(self, before: Micros) -> None:
         """Moves the horizon to the newest mark from a time or before."""

@@ -74,6 +74,10 @@ class Dispatch:
         """Takes an attempt out of its queue."""
         self._pools[attempt.plan.pool].queue.remove(attempt)
 
+    def bundles(self) -> frozenset[str]:
+        """The bundles of all pools there are."""
+        return frozenset(key.kind.bundle for key in list(self._pools))
+
     def put_back(self, pool: Pool, attempts: Sequence[Attempt]) -> None:
         """Queues attempts again, first, that were sent to a process and not begun."""
         if not attempts:

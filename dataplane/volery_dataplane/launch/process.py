@@ -92,6 +92,10 @@ class ProcessLauncher:
         waiting = max(0, len(self._attempts) - busy)
         return Load(busy, waiting, len(processes), forked=counts["fork"], spawned=counts["spawn"])
 
+    def bundles_in_use(self) -> frozenset[str]:
+        """The bundles whose code processes may still import, or are about to."""
+        return self._dispatch.bundles() | self._processes.bundles()
+
     async def start(self) -> None:
         """Clears what an earlier launcher has left in the directory."""
         self._loop = asyncio.get_running_loop()

@@ -72,7 +72,7 @@ class Processes:
         self._by_number: dict[int, TaskProcess] = {}
         self._taking = 0
         self._wardens: dict[Kind, Warden] = {}  # the least recently used one first
-        self._leaving: set[Warden] = set()
+        self._leaving: dict[Warden, Kind] = {}
         self._memory_kills = _memory_kills()
         self.started = {"fork": 0, "spawn": 0}
 
@@ -82,6 +82,11 @@ class Processes:
 
     def __bool__(self) -> bool:
         return bool(self._by_number)
+
+    def bundles(self) -> frozenset[str]:
+        """The bundles of all processes and of those that fork them."""
+        running = {process.pool.key.kind for process in self.all()}
+        return frozenset(kind.bundle for kind in {*running, *self._wardens, *self._leaving.values()})
 
     def has_slot(self) -> bool:
         """Whether another process may be started."""
@@ -194,7 +199,7 @@ class Processes:
     def _dismiss(self, kind: Kind) -> None:
         warden = self._wardens.pop(kind)
         warden.close()
-        self._leaving.add(warden)
+        self._leaving[warden] = kind
 
     def _on_closed(self, process: TaskProcess) -> None:
         """A process closed its channel: it is ending, or a task has closed what is not its own.
@@ -231,7 +236,7 @@ class Processes:
 
     def _on_lost(self, warden: Warden) -> None:
         """A warden is gone, and its processes with it."""
-        self._leaving.discard(warden)
+        self._leaving.pop(warden, None)
         for kind, other in list(self._wardens.items()):
             if other is warden:
                 del self._wardens[kind]

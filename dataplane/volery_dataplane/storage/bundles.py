@@ -12,7 +12,6 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import io
-import os
 import shutil
 import stat
 import tempfile
@@ -23,7 +22,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from volery_dataplane.storage.shelf import Shelf, Used, flush_all
 from volery_dataplane.worker.ports import BundleRefused
+
+SCRAPS_AFTER = 3600.0
+"""Seconds after which what an interrupted unpacking has left is removed."""
 
 Fetch = Callable[[str, int], Awaitable[bytes]]
 """Gives an archive by its hash; raises BundleRefused when it has more bytes than the number given."""
@@ -56,15 +59,32 @@ class BundleCorrupt(BundleRefused):
 
 
 class Bundles:
-    """The bundles of one worker, below `directory`; `scratch` is on the same file system."""
+    """The bundles of one worker, below `directory`.
+
+    Args:
+        directory: where they stand, unpacked.
+        fetch: gets an archive by its hash.
+        scratch: where they are unpacked first; on the same file system.
+        limits: what one may be.
+        shelf_limit: bytes that all together may have, but for those in use.
+        used: tells which are in use.
+    """
 
     def __init__(
-        self, directory: Path, fetch: Fetch, scratch: Path, limits: BundleLimits | None = None
+        self,
+        directory: Path,
+        fetch: Fetch,
+        scratch: Path,
+        limits: BundleLimits | None = None,
+        shelf_limit: int = 2 * 1024 * 1024 * 1024,
+        used: Used = frozenset,
     ) -> None:
         self._directory = directory
         self._scratch = scratch
         self._fetch = fetch
         self._limits = limits or BundleLimits()
+        self._shelf = Shelf(directory, shelf_limit, used)
+        self._shelf.clear_scraps(SCRAPS_AFTER)
         self._under_way: dict[str, asyncio.Task[Path]] = {}
 
     async def __call__(self, sha256: str) -> Path:
@@ -73,9 +93,10 @@ class Bundles:
         Raises:
             BundleCorrupt: see there.
         """
+        found = self._shelf.take(sha256)
+        if found is not None:
+            return found
         target = self._directory / sha256
-        if target.is_dir():
-            return target
         task = self._under_way.get(sha256)
         if task is None:
             task = asyncio.create_task(self._bring(sha256, target))
@@ -87,7 +108,12 @@ class Bundles:
         content = await self._fetch(sha256, self._limits.size)
         if hashlib.sha256(content).hexdigest() != sha256:
             raise BundleCorrupt(f"the content of bundle {sha256} has another hash")
-        return await asyncio.to_thread(self._unpack, content, target)
+        await asyncio.to_thread(self._unpack, content, target)
+        found = self._shelf.take(sha256)
+        if found is None:
+            raise BundleCorrupt(f"bundle {sha256} vanished from {self._directory}")
+        await asyncio.to_thread(self._shelf.make_room)
+        return found
 
     def _unpack(self, content: bytes, target: Path) -> Path:
         for place in (self._directory, self._scratch):
@@ -101,8 +127,7 @@ class Bundles:
             except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
                 # Damaged, encrypted, or packed in a way that this Python cannot read.
                 raise BundleCorrupt(f"it cannot be unpacked: {error}") from error
-            for path in (*scratch.rglob("*"), scratch):
-                _flush(path)  # the name must never be there without the content, also after power loss
+            flush_all(scratch)  # power loss must not leave empty files under a name that promises content
             try:
                 scratch.rename(target)
             except OSError:
@@ -111,15 +136,6 @@ class Bundles:
         finally:
             shutil.rmtree(scratch, ignore_errors=True)
         return target
-
-
-def _flush(path: Path) -> None:
-    """Waits until the content of a file, or the names in a directory, are on disk."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def check_archive(archive: zipfile.ZipFile, limits: BundleLimits) -> None:

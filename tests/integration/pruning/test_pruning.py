@@ -273,6 +273,23 @@ async def test_watches_of_a_project_can_resume_only_as_far_back_as_changes_are_k
     assert await house.count("change") == 1
 
 
+async def test_a_log_of_changes_that_was_emptied_does_not_begin_anew(house: House) -> None:
+    async def changes(cursor: str) -> tuple[Any, str]:
+        return await house.database.read(lambda tx: tx.executions.changes("shop", "development", cursor, 100))
+
+    _, early = await changes("")
+    await house.database.transact(lambda tx: insert(tx, "lost"))
+    for _ in range(3):  # marks of an empty log too
+        await house.prune(changes=Span(timedelta(0)))
+    assert await house.count("change") == 0
+    with pytest.raises(Gone):
+        await changes(early)
+    _, now = await changes("")
+    assert list((await changes(now))[0]) == []
+    key = await house.database.transact(lambda tx: insert(tx, "next"))
+    assert list((await changes(now))[0]) == [key]
+
+
 async def test_a_cursor_told_in_a_quiet_project_does_not_fall_behind(house: House) -> None:
     async def cursor_after(cursor: str) -> str:
         return (
@@ -344,10 +361,11 @@ async def test_a_pruner_may_die_between_any_two_steps(house: House) -> None:
                 raise Death
             return result
 
-        database = pruner._database = _Through(house.database)  # type: ignore[assignment]  # a real one behind it
+        database: Any = _Through(house.database)
         database.transact = lambda work, of=transact: dying(work, _of=of)
-        pruner._sweep = _Through(pruner._sweep)  # type: ignore[assignment]  # likewise
-        pruner._sweep.remove = lambda *args, of=remove: dying(*args, _of=of)  # type: ignore[method-assign]
+        sweep: Any = _Through(pruner._sweep)
+        sweep.remove = lambda *args, of=remove: dying(*args, _of=of)
+        pruner._database, pruner._sweep = database, sweep
         try:
             await pruner.round()
             is_over = True
@@ -389,7 +407,7 @@ async def test_hits_and_pruning_at_once_never_lose_an_object(house: House) -> No
         user = await house.running(f"user{number}")
 
         def hit(tx: Transaction, user: Any = user) -> bool:
-            found = tx.cache.get(["k"], tx.now)
+            found = tx.cache.take(["k"], tx.now)
             if found:
                 tx.objects.share([("k", str(user))])
             return bool(found)
