@@ -99,7 +99,7 @@ async def _prune(settings: Settings, *, is_report: bool, compacts: bool) -> None
         if name == "notes":
             for note in count:
                 print(f"volery-controlplane: {note}", file=sys.stderr)  # noqa: T201  # the user reads it
-        elif count or not is_report:
+        elif not is_report or name in ("executions", "journals", "logs"):
             print(f"{name.replace('_', ' '):14} {count}")  # noqa: T201  # it is what was asked for
     if compacts:
         compact(settings.database)

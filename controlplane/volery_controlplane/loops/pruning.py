@@ -21,6 +21,7 @@ async def prune(pruner: Pruner, interval: timedelta) -> None:
         while True:
             try:
                 pruned = await pruner.round()
+                await pruner.let_go()  # another one, or the command `prune`, may be next
             except Refusal as refusal:
                 log.warning("nothing was pruned", reason=refusal.message)
             except Exception:  # the outermost loop: what is wrong with one round may be well with the next

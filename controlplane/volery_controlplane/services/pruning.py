@@ -126,7 +126,7 @@ class Pruner:
         return pruned
 
     async def let_go(self) -> None:
-        """Lets another control plane prune without waiting for the lease to run out."""
+        """Lets others prune without waiting for the lease to run out; does nothing where they do already."""
         await self._database.transact(lambda tx: tx.pruning.let_go(self._holder))
 
     async def report(self) -> Pruned:

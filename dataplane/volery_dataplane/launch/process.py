@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import heapq
 import shutil
 import time
 from collections.abc import Sequence
@@ -26,6 +25,7 @@ from volery_dataplane.launch.dispatch import Dispatch, DispatchEvents
 from volery_dataplane.launch.frames import REPLACEMENTS, Result
 from volery_dataplane.launch.plans import NotRunnable, Plans
 from volery_dataplane.launch.processes import Processes, ProcessesEvents
+from volery_dataplane.launch.queue_limits import QueueLimits
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.launch.spool import Spools
 from volery_dataplane.launch.task_process import TaskProcess
@@ -64,7 +64,7 @@ class ProcessLauncher:
         self._observed: list[Observation] = []
         self._pieces: list[LogPiece] = []
         self._turning = False
-        self._queue_limits: list[tuple[float, int, Attempt]] = []
+        self._queue_limits = QueueLimits(self._attempts)
         self._timer: asyncio.TimerHandle | None = None
         self._due = _NEVER
         self._cleaning: set[asyncio.Task[None]] = set()
@@ -136,7 +136,7 @@ class ProcessLauncher:
             return
         self._dispatch.add(attempt)
         if order.queued_timeout is not None:
-            heapq.heappush(self._queue_limits, (now + order.queued_timeout, id(attempt), attempt))
+            self._queue_limits.add(attempt, now + order.queued_timeout)
             self._arm(now + order.queued_timeout)
 
     def cancel(self, keys: Sequence[AttemptKey]) -> None:
@@ -320,16 +320,14 @@ class ProcessLauncher:
         now = self._loop.time()
         for process in self._processes.all():
             self._arm(self._look_at(process, now))
-        while self._queue_limits and self._queue_limits[0][0] <= now:
-            self._waited_too_long(heapq.heappop(self._queue_limits)[2])
-        if self._queue_limits:
-            self._arm(self._queue_limits[0][0])
+        for attempt in self._queue_limits.due(now):
+            self._waited_too_long(attempt)
+        if self._queue_limits.next is not None:
+            self._arm(self._queue_limits.next)
         self._arm(self._processes.dismiss_idle(now))
         self._turn()
 
     def _waited_too_long(self, attempt: Attempt) -> None:
-        if self._attempts.get(attempt.key) is not attempt or attempt.began:
-            return
         if self._withdrawn(attempt):
             self._finish(attempt, _ended_by_us(attempt, None, _wall(), Ending.WAITED_TOO_LONG))
         else:

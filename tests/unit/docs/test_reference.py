@@ -76,6 +76,7 @@ def help_of_serve() -> str:
 
 SAMPLES = {
     "slots": "3",
+    "bundle_room": "9",
     "executions": "7",
     "drain_grace": "1.5",
     "state": "/somewhere",
