@@ -85,14 +85,16 @@ class Dispatch:
         for attempt in attempts:
             attempt.process = None
             attempt.launched = 0
-        pool.queue.extendleft(reversed(attempts))
-        self._pools[pool.key] = pool
-        self._wake(pool)
+        # The process may come from a pool that was forgotten, and others may wait in a newer one.
+        current = self._pools.setdefault(pool.key, pool)
+        current.queue.extendleft(reversed(attempts))
+        self._wake(current)
 
     def forget(self, pool: Pool) -> None:
         """After a process of a pool has ended: keeps the pool only if there is something in it."""
-        if not pool.queue and not pool.processes and not pool.preparing:
-            self._pools.pop(pool.key, None)
+        is_empty = not pool.queue and not pool.processes and not pool.preparing
+        if is_empty and self._pools.get(pool.key) is pool:
+            del self._pools[pool.key]
 
     def room(self) -> None:
         """A slot is free: whoever waits may have it."""
