@@ -327,6 +327,7 @@ class ControlPlane:
             health=health,
             sources=sources,
             spans=spans,
+            pruner=pruner_of(settings, database),
         )
 
     @staticmethod
