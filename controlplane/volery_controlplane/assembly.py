@@ -25,8 +25,9 @@ from voleryidl.engine.v1.engine_service_pb2 import ControlPlaneStatus
 from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 
 from volery_controlplane.domain.limits import Limits as ContentLimits
+from volery_controlplane.domain.principals import ANONYMOUS, Role
 from volery_controlplane.domain.references import References
-from volery_controlplane.grpc.addresses import Address, parse
+from volery_controlplane.grpc.addresses import Protection, parse, reachable
 from volery_controlplane.grpc.admission import AdmissionLimits
 from volery_controlplane.grpc.data import DataServicer
 from volery_controlplane.grpc.engine import EngineServicer
@@ -35,7 +36,8 @@ from volery_controlplane.grpc.interceptors import Limits
 from volery_controlplane.grpc.measures import CallMeasures
 from volery_controlplane.grpc.projects import ProjectServicer
 from volery_controlplane.grpc.registry import RegistryServicer
-from volery_controlplane.grpc.server import Server, Servicers
+from volery_controlplane.grpc.server import Entrance, Server, Servicers
+from volery_controlplane.grpc.tls import ServerTls, TlsFiles
 from volery_controlplane.grpc.workers import WorkerServicer
 from volery_controlplane.local import connection as local
 from volery_controlplane.local.listener import LocalListener, beside
@@ -43,6 +45,13 @@ from volery_controlplane.loops.health import look_at_queues, take_pulse
 from volery_controlplane.loops.leases import expire_leases, wake_parked
 from volery_controlplane.loops.pruning import prune
 from volery_controlplane.metrics import Sources, table
+from volery_controlplane.services.authentication import (
+    AttemptTokens,
+    Authentication,
+    CallerTokens,
+    CertificateRole,
+    Certificates,
+)
 from volery_controlplane.services.data import Data
 from volery_controlplane.services.dispatch import Dispatcher
 from volery_controlplane.services.engine import EngineHealth
@@ -125,6 +134,7 @@ class ControlPlane:
     def __init__(self, settings: Settings, ids: Ids | None = None) -> None:
         self.settings = settings
         self._ids: Ids = ids or RandomIds()
+        self._tls: ServerTls | None = None
         self._stop = asyncio.Event()
         self._draining = asyncio.Event()
         self._address: asyncio.Future[str] | None = None
@@ -167,16 +177,23 @@ class ControlPlane:
 
     async def _run(self, address: asyncio.Future[str]) -> None:
         settings = self.settings
-        listen = parse(settings.listen)  # before anything is made
+        tls = settings.tls_certificate is not None
+        # before anything is made
+        listen = parse(settings.listen, Protection(settings.authentication == "required", tls))
         if settings.metrics:
             parse_metrics(settings.metrics, is_open=settings.metrics_open)
+        if tls:
+            self._tls = await asyncio.to_thread(_tls, settings)
         if settings.migrate:
             await asyncio.to_thread(ensure_schema, settings.database)
         tracing = otel.tracing(os.environ, "volery-controlplane")
         database = await asyncio.to_thread(SqlDatabase.open, settings.database, settings.synchronous)
         try:
             async with asyncio.TaskGroup() as tasks:
-                parts = self._assemble(listen, database, tasks, tracing)
+                entrance = Entrance(
+                    listen, _authentication(settings, database), self._tls, settings.reflection
+                )
+                parts = self._assemble(entrance, database, tracing)
                 await parts.projects.establish(settings.projects)
                 await self._serve(parts, tasks, address)
         finally:
@@ -200,7 +217,9 @@ class ControlPlane:
             if self.settings.metrics:
                 self.metrics = self._expose(parts.sources)
                 loops.append(tasks.create_task(look_at_queues(parts.health)))
-            address.set_result(await parts.server.start())
+            served = await parts.server.start()
+            parts.work.task_server = self._task_server(served)
+            address.set_result(served)
             log.info("serving", address=address.result(), database=_without_secrets(self.settings.database))
             await self._stop.wait()
             grace = self.settings.drain
@@ -223,9 +242,14 @@ class ControlPlane:
         log.info("metrics are served", address=server.address)
         return server
 
-    def _assemble(
-        self, listen: Address, database: SqlDatabase, tasks: asyncio.TaskGroup, tracing: Tracing | None
-    ) -> _Parts:
+    def _task_server(self, served: str) -> str:
+        """Where tasks reach this server; "" where that is not known, or they have no certificate to show."""
+        if self.settings.public_address or self.settings.tls_client_ca is not None:
+            return self.settings.public_address
+        listened = parse(served.removeprefix("https://"), Protection(authentication=True, tls=True))
+        return reachable(listened, tls=self._tls is not None)
+
+    def _assemble(self, entrance: Entrance, database: SqlDatabase, tracing: Tracing | None) -> _Parts:
         settings = self.settings
         blobs = FileBlobStore(settings.storage)
         wakeups = LocalWakeups()
@@ -314,11 +338,12 @@ class ControlPlane:
             ),
         )
         return _Parts(
-            server=Server(listen, servicers, limits, calls, tracing),
+            server=Server(entrance, servicers, limits, calls, tracing),
             local=LocalListener(
-                beside(listen),
+                beside(entrance.listen),
                 streams.serve,
                 local.Limits(settings.message_size_limit, settings.status_size_limit),
+                entrance.authentication,
             ),
             projects=projects,
             dispatcher=dispatcher,
@@ -353,6 +378,22 @@ def pruner_of(settings: Settings, database: Database, *, rest: float = 9.0) -> P
     references = References(FileBlobStore(settings.storage).root)
     sweep = FileSweep(settings.storage)
     return Pruner(database, sweep, references, settings.policy(), Monotonic(), RandomIds().uid(), rest)
+
+
+def _tls(settings: Settings) -> ServerTls:
+    assert settings.tls_certificate is not None, "the settings are checked"
+    assert settings.tls_key is not None, "the settings are checked"
+    return ServerTls(TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca))
+
+
+def _authentication(settings: Settings, database: SqlDatabase) -> Authentication:
+    """Who says who callers are. An attempt's token narrows what a task may do wherever it is shown."""
+    attempts = AttemptTokens(database)
+    if settings.authentication == "off":
+        return Authentication([attempts], otherwise=ANONYMOUS)
+    roles = [text.rpartition("=") for text in settings.certificate_roles]
+    certificates = Certificates([CertificateRole(name, Role(role)) for name, _, role in roles])
+    return Authentication([attempts, CallerTokens(database), certificates])
 
 
 def _without_secrets(url: str) -> str:

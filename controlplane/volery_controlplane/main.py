@@ -1,4 +1,4 @@
-"""The command `volery-controlplane`: serve, migrate, check, prune.
+"""The command `volery-controlplane`: serve, migrate, check, prune, and the tokens of callers.
 
 Exit codes: 0 all well; 1 it went wrong, and the last line says how; 2 wrong arguments or settings.
 """
@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 from collections.abc import Coroutine, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import timedelta
 from pathlib import Path
 
@@ -22,20 +22,22 @@ from volery_telemetry.otel import NotInstalled
 from volery_controlplane.assembly import ControlPlane, pruner_of
 from volery_controlplane.domain.errors import Busy, Refusal
 from volery_controlplane.grpc.addresses import UnsafeAddress
+from volery_controlplane.grpc.tls import UnusableTls
 from volery_controlplane.settings import BadSetting, Settings
 from volery_controlplane.store.database import SqlDatabase
 from volery_controlplane.store.migrate import compact, ensure_schema, require_head
+from volery_controlplane.token_command import add_token_commands, run_token_command
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
 
-_NOT_SETTINGS = ("command", "ready_fd", "ready_file", "dry_run", "compact")
+_SETTINGS = frozenset(knob.name for knob in fields(Settings))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; gives its exit code."""
     parsed = _parser().parse_args(arguments)
-    given = {name: value for name, value in vars(parsed).items() if name not in _NOT_SETTINGS}
+    given = {name: value for name, value in vars(parsed).items() if name in _SETTINGS}
     try:
         settings = Settings.load(os.environ, **given)
     except BadSetting as problem:
@@ -52,7 +54,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 require_head(settings.database)
             case "prune":
                 asyncio.run(_prune(settings, is_report=parsed.dry_run, compacts=parsed.compact))
-    except (UnsafeAddress, UnsafeMetricsAddress) as problem:
+            case "tokens":
+                run_token_command(settings, parsed)
+    except (UnsafeAddress, UnsafeMetricsAddress, UnusableTls) as problem:
         return _complain(str(problem), EXIT_USAGE)
     except NotInstalled as problem:
         return _complain(str(problem), EXIT_USAGE)
@@ -130,7 +134,19 @@ def _parser() -> argparse.ArgumentParser:
     database.add_argument("--log-format", choices=("console", "json"))
     database.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
     serve = commands.add_parser("serve", parents=[database], help="serve clients and workers")
-    serve.add_argument("--listen", help="unix:///path or host:port; without authentication loopback only")
+    serve.add_argument(
+        "--listen", help="unix:///path or host:port; beyond loopback with authentication and TLS only"
+    )
+    serve.add_argument(
+        "--authentication", choices=("off", "required"), help="whether callers show a token or certificate"
+    )
+    serve.add_argument("--tls-certificate", type=Path, help="the server's certificate, in PEM")
+    serve.add_argument("--tls-key", type=Path, help="its private key")
+    serve.add_argument("--tls-client-ca", type=Path, help="require client certificates of these authorities")
+    serve.add_argument(
+        "--certificate-roles", type=_list, help="what clients with a certificate are: NAME=ROLE,…"
+    )
+    serve.add_argument("--public-address", help="where tasks reach this server")
     serve.add_argument("--storage", type=Path, help="the directory of the object store")
     serve.add_argument(
         "--migrate", action="store_true", default=None, help="bring the database to head first"
@@ -156,7 +172,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands.add_parser("migrate", parents=[database], help="bring the database to head")
     commands.add_parser("check", parents=[database], help="say whether the database is at head")
+    add_token_commands(commands, database)
     return parser
+
+
+def _list(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
 def _seconds(text: str) -> timedelta:

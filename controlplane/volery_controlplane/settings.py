@@ -12,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from volery_controlplane.domain.principals import GRANTABLE
 from volery_controlplane.domain.retention import Policy, Rules, Span
 
 T = TypeVar("T")
@@ -33,6 +34,16 @@ class Settings:
             power loss (never on a crash of a process), `off` is for tests.
         migrate: whether to bring the database to head before serving.
         listen: `unix:///path` or `host:port`; port 0 takes a free one.
+        authentication: `off`, everybody is an administrator, or `required`, callers show a token or a
+            client certificate.
+        tls_certificate: the server's certificate, in PEM; None for no TLS.
+        tls_key: its private key.
+        tls_client_ca: the authorities whose client certificates every client must have one of; None asks
+            for none.
+        certificate_roles: what those with a client certificate are, as `NAME=ROLE`; `*` stands for any part
+            of a name.
+        public_address: where tasks reach this server; what it listens on where not given.
+        reflection: whether clients may ask for the services offered.
         storage: the directory of the object store.
         projects: made at the first start.
         domains: the domains that every project has, in order.
@@ -88,6 +99,13 @@ class Settings:
     synchronous: str = "full"
     migrate: bool = False
     listen: str = "127.0.0.1:8470"
+    authentication: str = "off"
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    tls_client_ca: Path | None = None
+    certificate_roles: tuple[str, ...] = ()
+    public_address: str = ""
+    reflection: bool = True
     storage: Path = Path("storage")
     projects: tuple[str, ...] = ("demo",)
     domains: tuple[str, ...] = ("development", "staging", "production")
@@ -174,6 +192,24 @@ class Settings:
             raise BadSetting(f"log_format must be console or json, not {self.log_format!r}")
         if self.log_level not in ("debug", "info", "warning", "error"):
             raise BadSetting(f"log_level must be debug, info, warning or error, not {self.log_level!r}")
+        if self.authentication not in ("off", "required"):
+            raise BadSetting(f"authentication must be off or required, not {self.authentication!r}")
+        if (self.tls_certificate is None) != (self.tls_key is None):
+            raise BadSetting("tls_certificate and tls_key go together: name both, or neither")
+        if self.tls_certificate is not None and self.listen.startswith("unix:"):
+            raise BadSetting("tls_certificate is for TCP; a Unix socket is protected by its file's mode")
+        if self.tls_client_ca is not None and self.tls_certificate is None:
+            raise BadSetting("tls_client_ca is a part of TLS, so it takes tls_certificate and tls_key")
+        if self.tls_client_ca is not None and self.authentication == "off":
+            raise BadSetting("tls_client_ca says who clients are, so it takes authentication=required")
+        if self.certificate_roles and self.tls_client_ca is None:
+            raise BadSetting("certificate_roles are for client certificates, so they take tls_client_ca")
+        for text in self.certificate_roles:
+            name, equals, role = text.rpartition("=")
+            if not equals or not name or role not in GRANTABLE:
+                raise BadSetting(
+                    f"certificate_roles: {text!r} is not NAME=ROLE with a role of {', '.join(GRANTABLE)}"
+                )
         if not self.domains:
             raise BadSetting("domains must name at least one domain")
         self.policy()
@@ -239,6 +275,7 @@ _READERS: Mapping[str, Callable[[str], object]] = {
     "int": int,
     "bool": _read_boolean,
     "Path": Path,
+    "Path | None": lambda text: None if text in ("", "None") else Path(text),
     "timedelta": lambda text: timedelta(seconds=float(text)),
     "tuple[str, ...]": _read_list,
 }

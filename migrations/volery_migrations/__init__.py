@@ -7,5 +7,5 @@ only after every control plane runs the new release.
 
 from typing import Final
 
-HEAD: Final = "0003"
+HEAD: Final = "0004"
 """The newest revision; known without reading the scripts."""

@@ -23,6 +23,8 @@ from voleryidl.execution.v1.execution_service_pb2 import CreateExecutionRequest,
 from voleryidl.execution.v1.execution_service_pb2_grpc import ExecutionServiceStub
 from voleryidl.project.v1.project_service_pb2_grpc import ProjectServiceStub
 from voleryidl.registry.v1.registry_service_pb2_grpc import RegistryServiceStub
+from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkRequest, WorkResponse
+from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
 
 @dataclass
@@ -82,6 +84,21 @@ def integer_inputs(**values: int) -> LiteralMap:
     return LiteralMap(literals={name: Literal(integer_value=value) for name, value in values.items()})
 
 
+class Bearing:
+    """A channel whose every call shows a token."""
+
+    def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
+        self._channel = channel
+        self._metadata = (("authorization", f"Bearer {token}"),)
+
+    def __getattr__(self, kind: str) -> Any:
+        def method(*args: Any, **more: Any) -> Any:
+            call = getattr(self._channel, kind)(*args, **more)
+            return lambda *each, **options: call(*each, metadata=self._metadata, **options)
+
+        return method
+
+
 class Wire:
     """The public services over one channel."""
 
@@ -94,6 +111,7 @@ class Wire:
         self.projects: Any = ProjectServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self.data: Any = DataServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
         self.engine: Any = EngineServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
+        self.workers: Any = WorkerServiceStub(channel)  # type: ignore[no-untyped-call]  # generated
 
     async def create(
         self, target: Identifier | str = "chain", name: str = "", **more: Any
@@ -106,6 +124,22 @@ class Wire:
             CreateExecutionRequest(project=PROJECT, domain=DOMAIN, name=name, target=target, **more)
         )
         return response
+
+    def bearing(self, token: str) -> Wire:
+        """The same for somebody with a token."""
+        channel: Any = Bearing(self.channel, token)
+        return Wire(channel, self.address)
+
+    async def greet(self) -> WorkResponse:
+        """Opens a worker's stream and gives its first answer."""
+        call = self.workers.Work()
+        await call.write(WorkRequest(hello=Hello(worker_id="w", session_id=request_id())))
+        answer = await call.read()
+        if answer is grpc.aio.EOF:
+            raise AssertionError("the stream ended without a word")
+        call.cancel()
+        welcome: WorkResponse = answer
+        return welcome
 
     async def created(self, name: str = "", **more: Any) -> Execution:
         return (await self.create(name=name, **more)).execution

@@ -1,7 +1,7 @@
 """Where a server may listen.
 
-It runs other people's code on request, so without authentication only those who are on the machine
-already may reach it: over loopback, or over a Unix socket in a directory of its owner's.
+It runs other people's code on request, so unless callers are authenticated over TLS only those who are on
+the machine already may reach it: over loopback, or over a Unix socket in a directory of its owner's.
 """
 
 from __future__ import annotations
@@ -85,17 +85,31 @@ class TcpAddress:
 Address = UnixSocket | TcpAddress
 
 
-def parse(text: str) -> Address:
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """What stands between the network and a server.
+
+    Attributes:
+        authentication: callers are asked who they are.
+        tls: what passes is encrypted, and the server shows who it is.
+    """
+
+    authentication: bool = False
+    tls: bool = False
+
+
+def parse(text: str, protection: Protection = Protection()) -> Address:  # frozen
     """Reads where to listen.
 
     Args:
         text: `unix:///path` or `host:port`.
+        protection: what it takes to listen where others than users of this machine reach the server.
 
     Returns:
         The address.
 
     Raises:
-        UnsafeAddress: when it is neither, or reachable by others than users of this machine.
+        UnsafeAddress: when it is neither, or reachable by others while not all the protection is there.
     """
     if text.startswith("unix:"):
         return _unix(text)
@@ -104,12 +118,28 @@ def parse(text: str) -> Address:
     if not colon or not host or not (port.isascii() and port.isdigit()) or int(port) > 65535:
         raise UnsafeAddress(f"{text!r} is no address: write unix:///path or host:port")
     if not _is_loopback(host):
-        raise UnsafeAddress(
-            f"refusing to listen on {text}: without authentication everybody who reaches this server can run"
-            " code on its workers. Listen on unix:///path or 127.0.0.1:PORT, and let a proxy that"
-            " authenticates stand in front"
-        )
+        if not protection.authentication:
+            raise UnsafeAddress(
+                f"refusing to listen on {text}: without authentication everybody who reaches this server can"
+                " run code on its workers. Listen on unix:///path or 127.0.0.1:PORT, or set --authentication"
+                " required, --tls-certificate and --tls-key"
+            )
+        if not protection.tls:
+            raise UnsafeAddress(
+                f"refusing to listen on {text}: without TLS tokens would cross the network readable. Set"
+                " --tls-certificate and --tls-key, or listen on unix:///path or 127.0.0.1:PORT"
+            )
     return TcpAddress(host, int(port))
+
+
+def reachable(address: Address, *, tls: bool) -> str:
+    """What clients on this machine call an address by; "" where it stands for all interfaces."""
+    match address:
+        case UnixSocket():
+            return str(address)
+        case TcpAddress(host) if _is_wildcard(host):
+            return ""
+    return f"https://{address}" if tls else str(address)
 
 
 def _unix(text: str) -> UnixSocket:
@@ -127,5 +157,12 @@ def _is_loopback(host: str) -> bool:
         return True
     try:
         return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _is_wildcard(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_unspecified
     except ValueError:
         return False

@@ -10,6 +10,7 @@ from voleryidl.data.v1 import data_service_pb2 as wire
 from voleryidl.data.v1 import data_service_pb2_grpc
 
 from volery_controlplane.domain.errors import Invalid, Violation
+from volery_controlplane.grpc import caller
 from volery_controlplane.services.data import Data
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -40,7 +41,7 @@ class DataServicer(data_service_pb2_grpc.DataServiceServicer):
         """Reads content, the size first."""
         if request.WhichOneof("source") is None:
             raise _misplaced("a download names a uri or a sha256")
-        found = await self._data.open(request.uri, request.sha256)
+        found = await self._data.open(request.uri, request.sha256, caller.current().identity)
         yield wire.DownloadBlobResponse(size_bytes=found.size)
         async for piece in self._data.pieces(found):
             yield wire.DownloadBlobResponse(chunk=piece)

@@ -1,6 +1,8 @@
-"""What every RPC passes through: caller, deadline, admission, log line, and refusals to statuses.
+"""What every RPC passes through: caller, permission, deadline, admission, log line, refusals to statuses.
 
-They are one interceptor and not five, since each layer costs a tenth of a small RPC.
+They are one interceptor and not six, since each layer costs a tenth of a small RPC. Of a stream of requests
+the first is looked at, and a caller of a long call is asked for its credentials anew now and then, so that a
+revoked token ends a stream too.
 
 Messages are read and written by `messages`, so that a bad one becomes a refusal. A client that does not read
 what it asked for is given up after a while: its stream would hold a place, and what is not sent, for ever.
@@ -14,7 +16,7 @@ from __future__ import annotations
 import asyncio
 import time
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -35,8 +37,11 @@ from volery_controlplane.domain.limits import check_size
 from volery_controlplane.grpc import caller, messages
 from volery_controlplane.grpc.admission import Admission, AdmissionLimits, lane_of
 from volery_controlplane.grpc.caller import Caller
+from volery_controlplane.grpc.entry import Entering, Entry
 from volery_controlplane.grpc.errors import code_of, edge_status, reason_name, status_of
 from volery_controlplane.grpc.measures import CallMeasures
+from volery_controlplane.grpc.permissions import OPEN
+from volery_controlplane.services.authentication import Authentication
 
 log = structlog.get_logger("volery_controlplane.rpc")
 
@@ -53,8 +58,6 @@ _UNTRACED = frozenset(
 )
 _LARGE = 64 * 1024
 """Bytes of a request from which on measuring it takes noticeable time."""
-
-_QUIET = frozenset({"/grpc.health.v1.Health/Check", "/grpc.health.v1.Health/Watch"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +84,22 @@ class EdgeInterceptor(AsyncServerInterceptor):
 
     Args:
         limits: what is let through.
+        authentication: says who callers are.
         measures: what is counted.
         tracing: where spans go, where they are wanted.
     """
 
     def __init__(
-        self, limits: Limits, measures: CallMeasures | None = None, tracing: Tracing | None = None
+        self,
+        limits: Limits,
+        authentication: Authentication,
+        measures: CallMeasures | None = None,
+        tracing: Tracing | None = None,
     ) -> None:
-        self._tracing = tracing
         self._limits = limits
+        self._authentication = authentication
         self._measures = measures or CallMeasures()
+        self._tracing = tracing
         self._admission = Admission(limits.admission)
         self._handlers: dict[str, messages.Handler] = {}
 
@@ -117,7 +126,8 @@ class EdgeInterceptor(AsyncServerInterceptor):
         self, method: Method, request_or_iterator: Any, context: Context, method_name: str
     ) -> Any:
         """Serves one RPC."""
-        found = caller.identify(context.invocation_metadata(), self._limits.status_size)
+        metadata = context.invocation_metadata()
+        found = caller.identify(metadata, self._limits.status_size)
         above = found.span
         if self._tracing is not None and method_name not in _UNTRACED:
             found = replace(found, span=self._tracing.child(above, method_name))
@@ -127,14 +137,18 @@ class EdgeInterceptor(AsyncServerInterceptor):
             call.trace(self._tracing, above)
         if call.is_late():
             await call.refuse_late()
-        if isinstance(request_or_iterator, messages.Unreadable):
-            await call.end_badly(request_or_iterator.refusal)
-        if hasattr(request_or_iterator, "__aiter__"):
-            request_or_iterator = messages.readable(request_or_iterator)
-        lane = lane_of(method_name, request_or_iterator)
         try:
+            if method_name not in OPEN:
+                shown = caller.credentials(metadata, context.auth_context())
+                found = await call.enter(Entry(self._authentication, shown, method_name))
+            if isinstance(request_or_iterator, messages.Unreadable):
+                raise request_or_iterator.refusal
+            if hasattr(request_or_iterator, "__aiter__"):
+                request_or_iterator = call.entering(messages.readable(request_or_iterator))
+            lane = lane_of(method_name, request_or_iterator)
             async with self._admission.place(lane, found.key_of(context.peer())):
                 if isinstance(request_or_iterator, Message):
+                    call.check(request_or_iterator)
                     await self._check(request_or_iterator)
                 return await call.serve(method, request_or_iterator)
         except BaseException as problem:
@@ -161,9 +175,30 @@ class _Call:
         self._measures = measures
         self._name = measures.began(method)
         self._begin = time.monotonic()
+        self._entry: Entry | None = None  # of a call that is not open to anybody
         self._tracing: Tracing | None = None
         self._above: SpanContext | None = None
         self._wall = 0
+
+    async def enter(self, entry: Entry) -> Caller:
+        """Lets the caller in, or raises what keeps it out; gives the caller as it is known now."""
+        self._entry = entry
+        self._caller = replace(self._caller, identity=await entry.begin())
+        caller.enter(self._caller)
+        return self._caller
+
+    def check(self, request: Message) -> None:
+        """Raises Denied where the request is about something of others."""
+        if self._entry is not None:
+            self._entry.check(request)
+
+    def entering(self, requests: AsyncIterator[Any]) -> AsyncIterator[Any]:
+        """The requests of a stream, as they are checked."""
+        return requests if self._entry is None else Entering(requests, self._entry)
+
+    async def _renew(self) -> None:
+        if self._entry is not None:
+            await self._entry.renew()
 
     def trace(self, tracing: Tracing | None, above: SpanContext | None) -> None:
         """Lets the call's span, which the caller has, be told at its end."""
@@ -198,10 +233,12 @@ class _Call:
         if hasattr(answer, "__aiter__"):
             async with aclosing(answer) as answers:
                 async for message in answers:
+                    await self._renew()
                     await self._write(messages.measured(message, self._limits.message_size))
             self._over("OK")
             return None
         response = await answer
+        await self._renew()
         content = None if response is None else messages.measured(response, self._limits.message_size)
         self._over("OK")
         return content
@@ -264,7 +301,7 @@ class _Call:
         seconds = time.monotonic() - self._begin
         self._measures.over(self._name, code or outcome, seconds)
         self._tell_span(outcome)
-        if self._method in _QUIET:
+        if self._method in OPEN:
             return
         log.debug(
             "rpc",

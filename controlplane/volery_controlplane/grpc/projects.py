@@ -8,6 +8,7 @@ import grpc
 from voleryidl.project.v1 import project_service_pb2 as wire
 from voleryidl.project.v1 import project_service_pb2_grpc
 
+from volery_controlplane.grpc import caller
 from volery_controlplane.grpc.convert.projects import draft_from_wire, project_to_wire
 from volery_controlplane.services.pages import PageRequest
 from volery_controlplane.services.projects import Projects
@@ -45,9 +46,9 @@ class ProjectServicer(project_service_pb2_grpc.ProjectServiceServicer):
         """Reads a page of projects."""
         asked = PageRequest(request.page_size, request.page_token, request.filter)
         page = await self._projects.page(asked)
-        return wire.ListProjectsResponse(
-            projects=map(project_to_wire, page.items), next_page_token=page.next_token
-        )
+        identity = caller.current().identity
+        seen = [item for item in page.items if identity.sees_project(item.project_id)]
+        return wire.ListProjectsResponse(projects=map(project_to_wire, seen), next_page_token=page.next_token)
 
     async def UpdateProject(
         self, request: wire.UpdateProjectRequest, context: Context

@@ -23,6 +23,8 @@ from volery_controlplane.grpc.addresses import Address, TcpAddress, UnixSocket
 from volery_controlplane.grpc.interceptors import EdgeInterceptor, Limits
 from volery_controlplane.grpc.measures import CallMeasures
 from volery_controlplane.grpc.messages import HEADROOM
+from volery_controlplane.grpc.tls import ServerTls
+from volery_controlplane.services.authentication import Authentication
 
 WORKERS = 10_000
 """Streams of workers, and health checks, at a time: more than one process can serve."""
@@ -55,11 +57,28 @@ class Servicers:
     engine: engine_service_pb2_grpc.EngineServiceServicer
 
 
+@dataclass(frozen=True, slots=True)
+class Entrance:
+    """Where and how callers come in.
+
+    Attributes:
+        listen: where it listens.
+        authentication: says who callers are.
+        tls: secures TCP; None leaves it plain.
+        reflection: whether clients may ask for the services offered.
+    """
+
+    listen: Address
+    authentication: Authentication
+    tls: ServerTls | None = None
+    reflection: bool = True
+
+
 class Server:
     """A gRPC server that knows where it listens.
 
     Args:
-        listen: where it listens.
+        entrance: where and how callers come in.
         servicers: what it serves.
         limits: what it lets through.
         measures: what it counts.
@@ -68,17 +87,18 @@ class Server:
 
     def __init__(
         self,
-        listen: Address,
+        entrance: Entrance,
         servicers: Servicers,
         limits: Limits,
         measures: CallMeasures | None = None,
         tracing: Tracing | None = None,
     ) -> None:
-        self._address = listen
+        self._address = entrance.listen
+        self._tls = entrance.tls
         self._socket: UnixSocket | None = None  # ours, once it is there
         self._health = health.aio.HealthServicer()
         self._server = grpc.aio.server(
-            interceptors=[EdgeInterceptor(limits, measures, tracing)],
+            interceptors=[EdgeInterceptor(limits, entrance.authentication, measures, tracing)],
             # Blunt, and without details: only for what would not even get as far as the interceptor.
             maximum_concurrent_rpcs=limits.admission.all + WORKERS,
             options=[
@@ -98,9 +118,10 @@ class Server:
         worker_service_pb2_grpc.add_WorkerServiceServicer_to_server(servicers.workers, self._server)
         engine_service_pb2_grpc.add_EngineServiceServicer_to_server(servicers.engine, self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        reflection.enable_server_reflection(
-            (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
-        )
+        if entrance.reflection:
+            reflection.enable_server_reflection(
+                (*SERVICES, health.SERVICE_NAME, reflection.SERVICE_NAME), self._server
+            )
 
     async def start(self) -> str:
         """Begins to serve; gives the address clients use.
@@ -141,12 +162,15 @@ class Server:
                 self._socket = unix
                 return str(unix)
             case TcpAddress() as tcp:
-                port = self._add(str(tcp))
-                return str(TcpAddress(tcp.host, port))
+                found = TcpAddress(tcp.host, self._add(str(tcp)))
+                return f"https://{found}" if self._tls is not None else str(found)
 
     def _add(self, target: str) -> int:
         try:
-            port = self._server.add_insecure_port(target)
+            if self._tls is not None:
+                port = self._server.add_secure_port(target, self._tls.credentials())
+            else:
+                port = self._server.add_insecure_port(target)
         except RuntimeError as error:
             raise OSError(f"cannot listen on {target}: {error}") from error
         if not port:

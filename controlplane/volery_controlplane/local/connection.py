@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import uuid
 from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Protocol, cast
 
 import structlog
@@ -24,10 +24,15 @@ from voleryidl.worker.v1.worker_service_pb2 import WorkOpening, WorkRequest, Wor
 
 from volery_controlplane.domain.errors import Invalid, Refusal, TooLarge, Unavailable
 from volery_controlplane.grpc import caller
+from volery_controlplane.grpc.entry import Entering, Entry
 from volery_controlplane.grpc.errors import edge_status, reason_name, status_of
+from volery_controlplane.services.authentication import Authentication
 from volery_controlplane.services.streams import Writer
 
 log = structlog.get_logger(__name__)
+
+METHOD = "/voleryidl.worker.v1.WorkerService/Work"
+"""What a connection is the same as."""
 
 UNREAD_BYTES = 4 * 1024 * 1024
 """Of requests that wait to be served; with more, nothing further is read."""
@@ -45,7 +50,7 @@ OPENING_SECONDS = 10.0
 class Serve(Protocol):
     """Serves one stream; see `WorkStreams.serve`."""
 
-    async def __call__(self, requests: Requests, writer: Writer) -> None:
+    async def __call__(self, requests: AsyncIterator[WorkRequest], writer: Writer) -> None:
         """Serves until either side ends the stream."""
 
 
@@ -112,12 +117,20 @@ class Connection(asyncio.Protocol):
     Args:
         serve: serves its stream.
         limits: what it lets through.
+        authentication: says who the worker is.
         closed: told when it is over.
     """
 
-    def __init__(self, serve: Serve, limits: Limits, closed: Callable[[Connection], None]) -> None:
+    def __init__(
+        self,
+        serve: Serve,
+        limits: Limits,
+        authentication: Authentication,
+        closed: Callable[[Connection], None],
+    ) -> None:
         self._serve = serve
         self._limits = limits
+        self._authentication = authentication
         self._closed = closed
         self._loop = asyncio.get_running_loop()
         self._frames = FrameReader(limits.message_size)
@@ -247,7 +260,10 @@ class Connection(asyncio.Protocol):
                     f"framing {opening.version} is not known here, only {work_frames.VERSION}",
                 )
             else:
-                await self._serve(self._requests, self)
+                shown = caller.credentials(opening.metadata.items(), {})
+                entry = Entry(self._authentication, shown, METHOD)
+                caller.enter(replace(found, identity=await entry.begin()))
+                await self._serve(Entering(self._requests, entry), self)
         except Refusal as refusal:
             log.debug("stream refused", reason=reason_name(refusal.reason), message=refusal.message)
             status = status_of(refusal, found.status_limit)

@@ -1,6 +1,7 @@
 """Listens for workers on the same machine, on a socket beside the gRPC one.
 
-Who may connect is who may open the socket, as for the gRPC socket: its mode and its directory say so.
+Who may connect is who may open the socket, as for the gRPC socket: its mode and its directory say so. Where
+callers must show who they are, a worker does so here as well, in its opening.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from volery_rules.work_frames import SUFFIX
 
 from volery_controlplane.grpc.addresses import LONGEST_SOCKET_PATH, Address, UnixSocket
 from volery_controlplane.local.connection import Connection, Limits, Serve
+from volery_controlplane.services.authentication import Authentication
 
 log = structlog.get_logger(__name__)
 
@@ -42,12 +44,16 @@ class LocalListener:
         listen: where; None for nowhere.
         serve: serves one stream.
         limits: what a connection lets through.
+        authentication: says who the workers are.
     """
 
-    def __init__(self, listen: UnixSocket | None, serve: Serve, limits: Limits) -> None:
+    def __init__(
+        self, listen: UnixSocket | None, serve: Serve, limits: Limits, authentication: Authentication
+    ) -> None:
         self._listen = listen
         self._serve = serve
         self._limits = limits
+        self._authentication = authentication
         self._connections: set[Connection] = set()
         self._server: asyncio.Server | None = None
         self._idle = asyncio.Event()
@@ -95,7 +101,7 @@ class LocalListener:
         self._server = None
 
     def _connected(self) -> Connection:
-        connection = Connection(self._serve, self._limits, self._disconnected)
+        connection = Connection(self._serve, self._limits, self._authentication, self._disconnected)
         self._connections.add(connection)
         self._idle.clear()
         return connection

@@ -14,6 +14,7 @@ from typing import TypeVar, cast
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
+from volery_rules.attempt_tokens import attempt_key
 from volery_telemetry.traces import of_execution
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
@@ -64,25 +65,27 @@ class Claim:
 
 
 def claim_for(
-    tx: Transaction, session_id: str, worker_id: str, pools: Sequence[str], limit: int
+    tx: Transaction, session_id: str, worker_id: str, pools: Sequence[str], limit: int, secret: bytes
 ) -> list[Claim]:
-    """Claims for one session, with everything of their first pages."""
+    """Claims for one session, with everything of their first pages; attempts' keys come from the secret."""
     return [
         Claim(
             item,
-            _first_page(tx, item),
+            _first_page(tx, item, secret),
             [] if item.fresh else inbox_entries(tx, item.record.key, item.inbox_acknowledged),
         )
         for item in tx.executions.claim(session_id, worker_id, pools, limit, tx.now)
     ]
 
 
-def claim_of_created(record: ExecutionRecord, inputs: Sequence[ValueRow], hold: FirstHold) -> Claim:
+def claim_of_created(
+    record: ExecutionRecord, inputs: Sequence[ValueRow], hold: FirstHold, secret: bytes
+) -> Claim:
     """The claim of an execution that was created for its holder; nothing of it need be read."""
     report = hold.report
     last_report = 0 if report is None else report.report_number
     claimed = ClaimedExecution(record, 1, last_report, inbox_acknowledged=0, fresh=True)
-    page = _page_of(claimed, inputs)
+    page = _page_of(claimed, inputs, secret)
     if report is not None:
         page.starts_committed = True
         page.nodes.extend(_to_snapshot(node) for node in report.nodes)
@@ -136,11 +139,11 @@ def inbox_entries(tx: Transaction, key: ExecutionKey, after: int) -> list[InboxE
     return entries
 
 
-def _first_page(tx: Transaction, item: ClaimedExecution) -> Assignment:
-    return _page_of(item, tx.executions.values(item.record.key, "", INPUTS))
+def _first_page(tx: Transaction, item: ClaimedExecution, secret: bytes) -> Assignment:
+    return _page_of(item, tx.executions.values(item.record.key, "", INPUTS), secret)
 
 
-def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow]) -> Assignment:
+def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow], secret: bytes) -> Assignment:
     record = item.record
     created = Timestamp()
     created.FromMicroseconds(record.create_time)
@@ -156,6 +159,7 @@ def _page_of(item: ClaimedExecution, rows: Sequence[ValueRow]) -> Assignment:
         inputs=LiteralMap(),
         last_report_number=item.last_report,
         traceparent=_traceparent(record),
+        attempt_key=attempt_key(secret, record.uid, item.fencing_token),
     )
     are_whole = all(row.chunk_count <= 1 for row in rows)
     page.inputs_complete = are_whole and sum(len(row.content) for row in rows) <= INPUT_BYTES

@@ -6,7 +6,8 @@ import re
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from volery_controlplane.domain.errors import Invalid, NotFound, TooLarge, Violation
+from volery_controlplane.domain.errors import Denied, Invalid, NotFound, TooLarge, Violation
+from volery_controlplane.domain.principals import Principal
 from volery_controlplane.services.ports import BlobStore, Database
 from volery_controlplane.services.projects import Tenancy
 
@@ -63,9 +64,14 @@ class Data:
         found = await self._blobs.stat(checked_sha256("sha256", sha256))
         return None if found is None else BlobStat(*found)
 
-    async def open(self, uri: str, sha256: str) -> BlobStat:
+    async def open(self, uri: str, sha256: str, reader: Principal) -> BlobStat:
         """Finds content by URI or hash; raises NotFound or Denied."""
         if uri:
+            if not reader.may_read(await self._blobs.place(uri)):
+                raise Denied(
+                    f"{reader.name} may not read {uri}; it lies with another execution or project",
+                    {"principal": reader.name, "role": str(reader.role)},
+                )
             return BlobStat(uri, await self._blobs.size(uri))
         found = await self.stat(sha256)
         if found is None:

@@ -440,7 +440,9 @@ class Executions:
         key = tx.executions.insert(new, rows, hold)
         note_inputs(tx, self._references, key, rows)
         record = _as_created(new, key, hold)
-        return record, None if hold is None else claim_of_created(record, effective, hold)
+        if hold is None:
+            return record, None
+        return record, claim_of_created(record, effective, hold, self._database.installation_secret())
 
     def _hold(
         self, tx: Transaction, closure_digest: str, options: ExecutionOptions, place: Place | None

@@ -42,6 +42,7 @@ from volery_controlplane.domain.records import (
     StoredRequest,
     ValueRow,
 )
+from volery_controlplane.domain.tokens import TokenRecord
 from volery_controlplane.services.pruning_ports import ObjectStore, PruningStore
 
 T = TypeVar("T")
@@ -332,6 +333,19 @@ class RequestStore(Protocol):
         """Keeps an answer."""
 
 
+class TokenStore(Protocol):
+    """The tokens of callers."""
+
+    def insert(self, token: TokenRecord) -> None:
+        """Adds a token; raises AlreadyExists where the id is taken."""
+
+    def all(self) -> Sequence[TokenRecord]:
+        """Every token, oldest first; few enough to be read together."""
+
+    def revoke(self, token_id: str, now: Micros) -> bool:
+        """Revokes a token; False when there is none that is not revoked."""
+
+
 class Transaction(Protocol):
     """The stores inside one transaction."""
 
@@ -375,6 +389,10 @@ class Transaction(Protocol):
     def pruning(self) -> PruningStore:
         """What is no longer kept."""
 
+    @property
+    def tokens(self) -> TokenStore:
+        """The tokens of callers."""
+
 
 class Database(Protocol):
     """Runs intentions in transactions."""
@@ -390,6 +408,9 @@ class Database(Protocol):
 
     def installation_id(self) -> str:
         """Made once with the database."""
+
+    def installation_secret(self) -> bytes:
+        """Made once with the database; what keys of attempts are derived from."""
 
 
 class Wakeups(Protocol):
@@ -460,6 +481,9 @@ class BlobStore(Protocol):
 
     async def stat(self, sha256: str) -> tuple[str, int] | None:
         """URI and size of content by hash."""
+
+    async def place(self, uri: str) -> str:
+        """Where a URI leads below the root, links followed; raises Denied where it leads outside."""
 
     async def read(self, uri: str, offset: int, size: int) -> bytes:
         """A piece of content; raises NotFound, and Denied for a URI outside the root."""

@@ -114,6 +114,7 @@ class WorkerSession:
     session_id: str
     worker_id: str
     pools: Sequence[str]
+    secret: bytes = field(repr=False)  # the installation's
     capacity: int = 0
     attempts: int = 0
     placing: int = 0
@@ -123,11 +124,15 @@ class WorkerSession:
 
     def claim(self, tx: Transaction, limit: int) -> list[Claim]:
         """Claims for this session; who delivers them counts them."""
-        return claim_for(tx, self.session_id, self.worker_id, self.pools, limit)
+        return claim_for(tx, self.session_id, self.worker_id, self.pools, limit, self.secret)
 
 
 class WorkService:
-    """Serves workers. All state is in the database; sessions only cache what one stream needs."""
+    """Serves workers. All state is in the database; sessions only cache what one stream needs.
+
+    Attributes:
+        task_server: where tasks reach this control plane, known once it listens; "" where they cannot.
+    """
 
     def __init__(
         self,
@@ -146,6 +151,7 @@ class WorkService:
         # Whether executions may be waiting for room: when not, an end makes nobody look for work.
         self._backlog = True
         self._committing: set[asyncio.Task[Any]] = set()
+        self.task_server = ""
 
     @property
     def has_backlog(self) -> bool:
@@ -195,10 +201,12 @@ class WorkService:
             inline_value_limit=self._settings.inline_value_limit,
             storage_uri=self._settings.storage_uri,
             installation_id=self._database.installation_id(),
+            task_server=self.task_server,
         )
         welcome.lease_duration.FromTimedelta(self._settings.lease)
         welcome.renewal_interval.FromTimedelta(self._settings.lease / 4)
-        opened = WorkerSession(hello.session_id, hello.worker_id, tuple(hello.pools))
+        secret = self._database.installation_secret()
+        opened = WorkerSession(hello.session_id, hello.worker_id, tuple(hello.pools), secret)
         opened.inbox_sent.update((key, 0) for key in kept)
         return opened, welcome
 

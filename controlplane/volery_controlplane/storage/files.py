@@ -81,6 +81,11 @@ class FileBlobStore:
         size = await asyncio.to_thread(_refreshed, place)
         return None if size is None else (place.as_uri(), size)
 
+    async def place(self, uri: str) -> str:
+        """Where a URI leads below the root, links followed; raises Denied where it leads outside."""
+        resolved = await asyncio.to_thread(self._resolved_of, uri)
+        return resolved.relative_to(self._resolved).as_posix()
+
     async def read(self, uri: str, offset: int, size: int) -> bytes:
         """A piece of content; raises NotFound, and Denied for a URI outside the root."""
         return await asyncio.to_thread(self._read, uri, offset, size)
@@ -117,27 +122,39 @@ class FileBlobStore:
             return file.read(size)
 
     def _inside(self, uri: str) -> Path:
-        shown = uri if len(uri) <= 200 else f"{uri[:199]}…"
-        found = False
+        resolved = self._resolved_of(uri)
         try:
-            parts = urlsplit(uri)
-            path = Path(unquote(parts.path))
-            is_ours = parts.scheme == "file" and parts.netloc in ("", "localhost")
-            # Names that are too long, have a NUL, or are links in a circle are nobody's, and cannot be asked.
-            resolved = path.resolve(strict=False)
-            found = is_ours and resolved.is_relative_to(self._resolved)
-            is_file = found and stat.S_ISREG(resolved.stat().st_mode)
+            is_file = stat.S_ISREG(resolved.stat().st_mode)
         except (FileNotFoundError, NotADirectoryError):
             is_file = False
-        except (ValueError, OSError, RuntimeError):
-            found = is_file = False
-        if not found:
-            raise Denied(f"{shown} is not below the installation's storage")
+        except OSError:
+            raise _outside(uri) from None
         if not is_file:
+            shown = _shown(uri)
             raise NotFound(
                 f"there is no content at {shown}", {"resource_type": "blob", "resource_name": shown}
             )
         return resolved
+
+    def _resolved_of(self, uri: str) -> Path:
+        try:
+            parts = urlsplit(uri)
+            is_ours = parts.scheme == "file" and parts.netloc in ("", "localhost")
+            # Names that are too long, have a NUL, or are links in a circle are nobody's, and cannot be asked.
+            resolved = Path(unquote(parts.path)).resolve(strict=False)
+        except (ValueError, OSError, RuntimeError):
+            raise _outside(uri) from None
+        if not is_ours or not resolved.is_relative_to(self._resolved):
+            raise _outside(uri)
+        return resolved
+
+
+def _shown(uri: str) -> str:
+    return uri if len(uri) <= 200 else f"{uri[:199]}…"
+
+
+def _outside(uri: str) -> Denied:
+    return Denied(f"{_shown(uri)} is not below the installation's storage")
 
 
 @contextmanager

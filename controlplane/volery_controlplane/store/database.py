@@ -22,12 +22,15 @@ from volery_controlplane.store.measures import ThreadMeasures
 from volery_controlplane.store.migrate import ensure_schema, require_head
 from volery_controlplane.store.sqlite import SqliteEngine
 from volery_controlplane.store.statements import POSTGRESQL, SQLITE, Statement
-from volery_controlplane.store.tables import Installation, table_of
+from volery_controlplane.store.tables import Installation, InstallationSecret, table_of
 
 T = TypeVar("T")
 
 _I = table_of(Installation)
-_INSTALLATION = Statement(lambda dialect: select(_I.c.installation_id))
+_S = table_of(InstallationSecret)
+_INSTALLATION = Statement(
+    lambda dialect: select(_I.c.installation_id, _S.c.secret).join(_S, _S.c.singleton == _I.c.singleton)
+)
 
 WRITERS = {SQLITE: 1, POSTGRESQL: 4}
 READERS = {SQLITE: 2, POSTGRESQL: 4}
@@ -50,6 +53,7 @@ class SqlDatabase:
             raise Unavailable("the database has no installation id; it was not made by a migration")
         self._installation_id: str = row[0]
         self.dialect = dialect
+        self._installation_secret = bytes(row[1])
         self._writes: SimpleQueue[Job | None] = SimpleQueue()
         self._reads: SimpleQueue[Job | None] = SimpleQueue()
         self._lock = threading.Lock()
@@ -103,6 +107,10 @@ class SqlDatabase:
         """What its threads that write, or those that read, did since the start."""
         threads = [worker.measures for worker in self._workers if worker.writes is write]
         return reduce(add, threads, ThreadMeasures())
+
+    def installation_secret(self) -> bytes:
+        """Made once with the database; what keys of attempts are derived from."""
+        return self._installation_secret
 
     def close(self) -> None:
         """Ends after everything that was asked for is done; what comes later is refused."""

@@ -92,6 +92,28 @@ class Installation(SQLModel, table=True):
     installation_id: str = _text()
 
 
+class InstallationSecret(SQLModel, table=True):
+    """One row: what keys of attempts are derived from."""
+
+    __tablename__ = "installation_secret"
+    singleton: int = _small_key()
+    secret: bytes = _blob()
+
+
+class Token(SQLModel, table=True):
+    """A caller's token; of the secret only its digest. Revoked ones stay, so that their use is told apart."""
+
+    __tablename__ = "token"
+    token_id: str = _text(primary_key=True)
+    name: str = _text()
+    role: str = _text()
+    projects: str = _text()
+    digest: bytes = _blob()
+    create_time: int = _big()
+    expire_time: int | None = _big(nullable=True)
+    revoke_time: int | None = _big(nullable=True)
+
+
 class Project(SQLModel, table=True):
     """A tenant."""
 

@@ -15,6 +15,7 @@ from volery_controlplane.store.projects import SqlProjectStore
 from volery_controlplane.store.pruning import SqlPruningStore
 from volery_controlplane.store.requests import SqlRequestStore
 from volery_controlplane.store.sessions import SqlSessionStore
+from volery_controlplane.store.tokens import SqlTokenStore
 
 
 class SqlTransaction:
@@ -72,3 +73,8 @@ class SqlTransaction:
     def pruning(self) -> SqlPruningStore:
         """What is no longer kept."""
         return SqlPruningStore(self._link)
+
+    @cached_property
+    def tokens(self) -> SqlTokenStore:
+        """The tokens of callers."""
+        return SqlTokenStore(self._link)

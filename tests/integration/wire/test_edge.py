@@ -21,9 +21,11 @@ from support.packages import chain, package
 from support.wire import Wire, refused
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.domain.errors import Unavailable
+from volery_controlplane.domain.principals import ANONYMOUS
 from volery_controlplane.grpc.addresses import UnsafeAddress, parse
 from volery_controlplane.grpc.interceptors import Limits
-from volery_controlplane.grpc.server import SERVICES, Server, Servicers
+from volery_controlplane.grpc.server import SERVICES, Entrance, Server, Servicers
+from volery_controlplane.services.authentication import Authentication
 from volery_controlplane.settings import Settings
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceServicer
 from voleryidl.engine.v1.engine_service_pb2_grpc import EngineServiceServicer
@@ -71,7 +73,8 @@ async def broken(directory: Path) -> AsyncIterator[Wire]:
         WorkerServiceServicer(),
         EngineServiceServicer(),
     )
-    server = Server(parse(f"unix://{directory / 'broken'}"), servicers, Limits(1 << 20, 6000))
+    entrance = Entrance(parse(f"unix://{directory / 'broken'}"), Authentication([], ANONYMOUS))
+    server = Server(entrance, servicers, Limits(1 << 20, 6000))
     address = await server.start()
     async with grpc.aio.insecure_channel(address) as channel:
         yield Wire(channel, address)

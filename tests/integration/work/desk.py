@@ -199,7 +199,8 @@ class Desk:
             hold = FirstHold(place.session_id, place.worker_id, None)
             key = tx.executions.insert(new, values, hold)
             inputs = tx.executions.values(key, "", INPUTS)
-            return key, claim_of_created(tx.executions.by_key([key])[key], inputs, hold)
+            secret = self.database.installation_secret()
+            return key, claim_of_created(tx.executions.by_key([key])[key], inputs, hold, secret)
 
         key, claim = await self.database.transact(intention)
 

@@ -129,7 +129,7 @@ async def test_a_database_that_is_away_does_not_end_the_dispatcher_and_is_asked_
     begin, hints = now(), Hints()
     database = HandDatabase(Unavailable("away"), Busy("a conflict"), [])
     dispatcher = Dispatcher(service(database, hints), hints)
-    session = WorkerSession("s", "w", (), capacity=1)
+    session = WorkerSession("s", "w", (), b"", capacity=1)
     dispatcher.attach(session, Mail())
     async with under_way(dispatcher.run()):
         await asyncio.sleep(5 * RETRY)
@@ -141,7 +141,7 @@ async def test_work_is_looked_for_now_and_then_though_nobody_gave_a_hint() -> No
     hints = Hints()
     database = HandDatabase([])
     dispatcher = Dispatcher(service(database, hints), hints)
-    dispatcher.attach(WorkerSession("s", "w", (), capacity=1), Mail())
+    dispatcher.attach(WorkerSession("s", "w", (), b"", capacity=1), Mail())
     async with under_way(dispatcher.run()):
         await asyncio.sleep(1)
         quiet = len(database.asked)

@@ -91,20 +91,22 @@ class HeldExecution(_message.Message):
     def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("lease_duration", "renewal_interval", "lost_execution_keys", "inline_value_limit", "storage_uri", "installation_id")
+    __slots__ = ("lease_duration", "renewal_interval", "lost_execution_keys", "inline_value_limit", "storage_uri", "installation_id", "task_server")
     LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
     RENEWAL_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     LOST_EXECUTION_KEYS_FIELD_NUMBER: _ClassVar[int]
     INLINE_VALUE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     STORAGE_URI_FIELD_NUMBER: _ClassVar[int]
     INSTALLATION_ID_FIELD_NUMBER: _ClassVar[int]
+    TASK_SERVER_FIELD_NUMBER: _ClassVar[int]
     lease_duration: _duration_pb2.Duration
     renewal_interval: _duration_pb2.Duration
     lost_execution_keys: _containers.RepeatedScalarFieldContainer[int]
     inline_value_limit: int
     storage_uri: str
     installation_id: str
-    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., renewal_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost_execution_keys: _Optional[_Iterable[int]] = ..., inline_value_limit: _Optional[int] = ..., storage_uri: _Optional[str] = ..., installation_id: _Optional[str] = ...) -> None: ...
+    task_server: str
+    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., renewal_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost_execution_keys: _Optional[_Iterable[int]] = ..., inline_value_limit: _Optional[int] = ..., storage_uri: _Optional[str] = ..., installation_id: _Optional[str] = ..., task_server: _Optional[str] = ...) -> None: ...
 
 class Capacity(_message.Message):
     __slots__ = ("executions", "attempts")
@@ -143,7 +145,7 @@ class AssignmentBatch(_message.Message):
     def __init__(self, assignments: _Optional[_Iterable[_Union[Assignment, _Mapping]]] = ...) -> None: ...
 
 class Assignment(_message.Message):
-    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure", "starts_committed", "settled", "traceparent")
+    __slots__ = ("execution_key", "fencing_token", "id", "uid", "closure_digest", "phase", "options", "create_time", "inputs", "inputs_complete", "nodes", "inbox", "complete", "last_report_number", "failure", "starts_committed", "settled", "traceparent", "attempt_key")
     EXECUTION_KEY_FIELD_NUMBER: _ClassVar[int]
     FENCING_TOKEN_FIELD_NUMBER: _ClassVar[int]
     ID_FIELD_NUMBER: _ClassVar[int]
@@ -162,6 +164,7 @@ class Assignment(_message.Message):
     STARTS_COMMITTED_FIELD_NUMBER: _ClassVar[int]
     SETTLED_FIELD_NUMBER: _ClassVar[int]
     TRACEPARENT_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_KEY_FIELD_NUMBER: _ClassVar[int]
     execution_key: int
     fencing_token: int
     id: _event_pb2.ExecutionId
@@ -180,7 +183,8 @@ class Assignment(_message.Message):
     starts_committed: bool
     settled: _containers.RepeatedCompositeFieldContainer[SettledItems]
     traceparent: str
-    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ..., settled: _Optional[_Iterable[_Union[SettledItems, _Mapping]]] = ..., traceparent: _Optional[str] = ...) -> None: ...
+    attempt_key: bytes
+    def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ..., id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ..., uid: _Optional[str] = ..., closure_digest: _Optional[str] = ..., phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., options: _Optional[_Union[_launch_plan_pb2.ExecutionOptions, _Mapping]] = ..., create_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., inputs: _Optional[_Union[_literals_pb2.LiteralMap, _Mapping]] = ..., inputs_complete: _Optional[bool] = ..., nodes: _Optional[_Iterable[_Union[NodeSnapshot, _Mapping]]] = ..., inbox: _Optional[_Iterable[_Union[InboxEntry, _Mapping]]] = ..., complete: _Optional[bool] = ..., last_report_number: _Optional[int] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., starts_committed: _Optional[bool] = ..., settled: _Optional[_Iterable[_Union[SettledItems, _Mapping]]] = ..., traceparent: _Optional[str] = ..., attempt_key: _Optional[bytes] = ...) -> None: ...
 
 class SettledItems(_message.Message):
     __slots__ = ("path", "first", "count")

@@ -553,12 +553,14 @@ class ErrorReason(betterproto2.Enum):
 
     UNAUTHENTICATED = 13
     """
-    No caller identity, or a bad one.
+    The call carries no token and no client certificate, or one that is not
+    known, has expired or was revoked.
     """
 
     PERMISSION_DENIED = 14
     """
-    The caller may not do this.
+    The caller is known and may not do this; metadata has `principal`, `role`
+    and what was asked for.
     """
 
     INTERNAL = 15
