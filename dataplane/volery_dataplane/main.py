@@ -28,6 +28,7 @@ from volery_dataplane.settings import Settings, parse
 from volery_dataplane.storage.bundles import BundleLimits, Bundles
 from volery_dataplane.storage.files import FileBlobs
 from volery_dataplane.wire.control_plane import GrpcControlPlane
+from volery_dataplane.wire.credentials import BadCredentials, Credentials
 from volery_dataplane.worker.logs import LogShipper
 from volery_dataplane.worker.measures import Measures
 from volery_dataplane.worker.ports import LauncherEvents, LogPiece, Observation
@@ -58,7 +59,7 @@ async def run(settings: Settings) -> None:
     """Runs a worker until SIGTERM or SIGINT, then drains it."""
     scratch = settings.state / "scratch" / settings.worker_id
     shutil.rmtree(scratch, ignore_errors=True)  # left by a process of the same name that was killed
-    control_plane = GrpcControlPlane(settings.server, settings.transport)
+    control_plane = GrpcControlPlane(settings.server, credentials_of(settings), settings.transport)
     measures = Measures()
     tracing = otel.tracing(os.environ, "volery-worker")
     holder: list[Worker] = []
@@ -95,7 +96,7 @@ async def run(settings: Settings) -> None:
     )
     launchers.append(launcher)
     blobs = FileBlobs()
-    taking = Taking(control_plane, blobs, clock)
+    taking = Taking(control_plane, blobs, clock, tls_ca=_absolute(settings.tls_ca))
     logs = LogShipper(blobs, taking.log_place)
     worker = Worker(
         WorkerSettings(
@@ -148,6 +149,25 @@ async def run(settings: Settings) -> None:
         serving.result()  # let it be seen
 
 
+def credentials_of(settings: Settings) -> Credentials:
+    """What the worker shows of itself. The token leaves the environment, which children inherit."""
+    token = os.environ.pop("VOLERY_TOKEN", "")
+    if token and settings.token_file:
+        raise BadCredentials("VOLERY_TOKEN and a token file are two ways to say one thing; keep one of them")
+    return Credentials(
+        token,
+        settings.token_file,
+        settings.tls_ca,
+        settings.tls_client_certificate,
+        settings.tls_client_key,
+    )
+
+
+def _absolute(path: str) -> str:
+    """A file as tasks find it, whose working directory is another."""
+    return str(Path(path).absolute()) if path else ""
+
+
 async def announce(settings: Settings, connected: asyncio.Event) -> None:
     """Says when the worker is connected: by a file that appears whole, by a line to a descriptor."""
     await connected.wait()
@@ -177,6 +197,9 @@ def main() -> None:
 
         try:
             uvloop.run(run(settings))
+        except BadCredentials as problem:
+            print(f"volery-worker: {problem}", file=sys.stderr)  # noqa: T201  # it is what the user reads
+            sys.exit(2)
         except otel.NotInstalled as problem:
             sys.exit(f"volery-worker: {problem}")
 

@@ -23,7 +23,7 @@ class Settings:
     """A worker's settings.
 
     Attributes:
-        server: the control plane, `unix:///path` or `host:port` (VOLERY_SERVER).
+        server: the control plane, `unix:///path`, `host:port` or `https://host:port` (VOLERY_SERVER).
         worker_id: stable name; one live worker a name (VOLERY_WORKER_ID).
         state: directory for bundles, scratch files and the name's lock (VOLERY_WORKER_STATE).
         slots: task processes at a time (VOLERY_WORKER_SLOTS).
@@ -42,6 +42,11 @@ class Settings:
         metrics_open: whether others than users of this machine may read them (VOLERY_WORKER_METRICS_OPEN).
         log_format: `console` or `json` (VOLERY_WORKER_LOG_FORMAT).
         log_level: `debug`, `info`, `warning` or `error` (VOLERY_WORKER_LOG_LEVEL).
+        token_file: holds the token that the worker shows; empty for none (VOLERY_TOKEN_FILE).
+        tls_ca: authorities that sign control planes, in PEM; empty for the system's (VOLERY_TLS_CA).
+        tls_client_certificate: shown to a control plane that asks for one, in PEM
+            (VOLERY_TLS_CLIENT_CERTIFICATE).
+        tls_client_key: its private key (VOLERY_TLS_CLIENT_KEY).
         ready_file: written when the worker is connected; empty for none.
         ready_fd: gets a line when the worker is connected, then is closed; None for none.
     """
@@ -64,6 +69,10 @@ class Settings:
     metrics_open: bool = False
     log_format: str = "json"
     log_level: str = "info"
+    token_file: str = ""
+    tls_ca: str = ""
+    tls_client_certificate: str = ""
+    tls_client_key: str = ""
     ready_file: str = ""
     ready_fd: int | None = None
 
@@ -102,6 +111,14 @@ def parse(arguments: list[str] | None = None) -> Settings:
     run.add_argument("--log-format", choices=FORMATS, default=log_format)
     log_level = environment.get("VOLERY_WORKER_LOG_LEVEL", "info")
     run.add_argument("--log-level", choices=LEVELS, default=log_level)
+    for name, told in (
+        ("token_file", "holds the token that the worker shows"),
+        ("tls_ca", "authorities that sign control planes, in PEM"),
+        ("tls_client_certificate", "shown to a control plane that asks for one, in PEM"),
+        ("tls_client_key", "its private key"),
+    ):
+        option = f"--{name.replace('_', '-')}"
+        run.add_argument(option, default=environment.get(f"VOLERY_{name.upper()}", ""), help=told)
     run.add_argument("--ready-file", default="", help="written when connected")
     run.add_argument("--ready-fd", type=int, help="gets a line when connected, then is closed")
     given = parser.parse_args(arguments)
@@ -138,6 +155,10 @@ def parse(arguments: list[str] | None = None) -> Settings:
         metrics_open=given.metrics_open,
         log_format=given.log_format,
         log_level=given.log_level,
+        token_file=given.token_file,
+        tls_ca=given.tls_ca,
+        tls_client_certificate=given.tls_client_certificate,
+        tls_client_key=given.tls_client_key,
         ready_file=given.ready_file,
         ready_fd=given.ready_fd,
         **limits,

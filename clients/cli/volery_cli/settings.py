@@ -7,6 +7,7 @@ its own for as long as the command lasts.
 from __future__ import annotations
 
 import functools
+import os
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,6 +19,7 @@ import click
 
 if TYPE_CHECKING:
     from volery._engine import Engine
+    from volery.config import Config
     from volery.remote import Remote
 
 R = TypeVar("R")
@@ -35,12 +37,16 @@ class Place:
         project: the tenant; None for the configured one.
         domain: the second axis of tenancy; None for the configured one.
         state: the state directory named; None for the default.
+        token_file: holds the token to show; None for what is configured.
+        tls_ca: the authorities that sign the server; None for what is configured.
     """
 
     server: str | None
     project: str | None
     domain: str | None
     state: str | None
+    token_file: str | None = None
+    tls_ca: str | None = None
 
     @property
     def state_directory(self) -> Path:
@@ -51,18 +57,38 @@ class Place:
 
     def configured_server(self) -> str:
         """The server that is named or configured; "" where none is. A state directory named wins."""
-        from volery.config import Config
-
         if self.state is not None and self.server is None:
             return ""
-        return Config.load(server=self.server, project=self.project, domain=self.domain).server
+        return self._config().server
 
     def remote(self, server: str, *, is_engine: bool = False) -> Remote:
         """The server, for this project and domain. An engine that runs may be starting still."""
+        from volery.credentials import Credentials
         from volery.remote import Remote
 
-        first_patience = 30.0 if is_engine else 2.0
-        return Remote(server, project=self.project, domain=self.domain, first_patience=first_patience)
+        # An engine asks nobody who they are; tokens for other servers are none of its business.
+        credentials = Credentials() if is_engine else self._config().credentials
+        return Remote(
+            server,
+            project=self.project,
+            domain=self.domain,
+            credentials=credentials,
+            first_patience=30.0 if is_engine else 2.0,
+        )
+
+    def _config(self) -> Config:
+        """What is configured; the options of the command stand for variables of the environment."""
+        from volery.config import Config
+
+        environment = dict(os.environ)
+        if self.token_file is not None:
+            environment.pop("VOLERY_TOKEN", None)
+            environment["VOLERY_TOKEN_FILE"] = self.token_file
+        if self.tls_ca is not None:
+            environment["VOLERY_TLS_CA"] = self.tls_ca
+        return Config.load(
+            server=self.server, project=self.project, domain=self.domain, environment=environment
+        )
 
     @contextmanager
     def connected(self, *, worker: bool = False, create: bool = False) -> Iterator[Remote]:
@@ -132,7 +158,7 @@ class Session:
 
             with transient("starting the engine"):
                 self.engine.wait_ready()
-            return self.place.remote(self.engine.server)
+            return self.place.remote(self.engine.server, is_engine=True)
         return self.place.remote(self.server, is_engine=self.is_engine)
 
 
@@ -174,12 +200,16 @@ def place_options(function: Callable[..., R]) -> Callable[..., R]:
         project: str | None,
         domain: str | None,
         state: str | None,
+        token_file: str | None,
+        tls_ca: str | None,
         **more: Any,
     ) -> R:
-        return function(*args, place=Place(server, project, domain, state), **more)
+        return function(*args, place=Place(server, project, domain, state, token_file, tls_ca), **more)
 
     command: Callable[..., R] = placed
     for option in (
+        click.option("--tls-ca", metavar="FILE", help="Authorities that sign the server, in PEM."),
+        click.option("--token-file", metavar="FILE", help="Holds the token to show."),
         click.option("--state", metavar="DIR", help="State of the embedded engine. [default: .volery]"),
         click.option("--domain", metavar="NAME", help="The domain."),
         click.option("--project", metavar="NAME", help="The project."),

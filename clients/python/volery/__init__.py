@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from volery.client import Client
     from volery.context import TaskContext, current_context
+    from volery.credentials import Credentials
     from volery.errors import (
         DeclarationError,
         ExecutionError,
@@ -52,6 +53,7 @@ if TYPE_CHECKING:
 _HOMES = {
     "client": ("Client",),
     "context": ("TaskContext", "current_context"),
+    "credentials": ("Credentials",),
     "errors": (
         "DeclarationError",
         "ExecutionError",
@@ -124,6 +126,7 @@ __all__ = [
     "Cache",
     "CacheScope",
     "Client",
+    "Credentials",
     "DeclarationError",
     "Directory",
     "Documentation",

@@ -9,6 +9,7 @@ message that is sent again. Everything else becomes a typed error at once.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -19,10 +20,18 @@ import h2.exceptions
 from grpclib import GRPCError, Status
 from grpclib.client import Channel
 from grpclib.config import Configuration
+from grpclib.events import SendRequest, listen
 from grpclib.exceptions import StreamTerminatedError
 
 from volery._status_details import StatusDetailsCodec, to_error
-from volery.errors import ConfigurationError, DeadlineError, RpcError, UnavailableError
+from volery.credentials import Bearer, Credentials
+from volery.errors import (
+    ConfigurationError,
+    DeadlineError,
+    RpcError,
+    UnauthenticatedError,
+    UnavailableError,
+)
 
 T = TypeVar("T")
 
@@ -31,6 +40,7 @@ KEEPALIVE_TIME = 60.0
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0
 LARGEST_MESSAGE_WINDOW = 16 * 2**20
+NO_CREDENTIALS = Credentials()
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,9 +52,22 @@ class Address:
     port: int = DEFAULT_PORT
     tls: bool = False
 
+    @property
+    def is_private(self) -> bool:
+        """Whether nobody on the way can read what is sent: over TLS, or without leaving the machine."""
+        if self.path is not None or self.tls or self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
     @classmethod
-    def parse(cls, server: str) -> Address:
-        """Read `unix:///path`, `host`, `host:port`, `[::1]:port`, `http://host:port` or `https://host:port`."""
+    def parse(cls, server: str, *, tls: bool = False) -> Address:
+        """Read `unix:///path`, `host`, `host:port`, `[::1]:port`, `http://host:port` or `https://host:port`.
+
+        `tls` says what a host and port without a scheme mean.
+        """
         text = server.strip()
         if text.startswith("unix:"):
             path = text.removeprefix("unix:")
@@ -54,11 +77,11 @@ class Address:
                     f"server {server!r}: a Unix socket needs an absolute path, unix:///path"
                 )
             return cls(path=path)
-        tls = text.startswith("https://")
+        tls = text.startswith("https://") or (tls and not text.startswith("http://"))
         text = text.removeprefix("https://").removeprefix("http://").rstrip("/")
         host, separator, port = text.rpartition(":")
         if not separator or port.endswith("]"):
-            host, port = text, str(443 if tls else DEFAULT_PORT)
+            host, port = text, str(443 if server.strip().startswith("https://") else DEFAULT_PORT)
         host = host.removeprefix("[").removesuffix("]")
         if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
             raise ConfigurationError(f"server {server!r}: write host:port, https://host:port or unix:///path")
@@ -80,8 +103,21 @@ class Connection:
             reached; before that, `first_patience`, so that a wrong address is told soon.
     """
 
-    def __init__(self, address: Address, *, patience: float = 30.0, first_patience: float = 2.0) -> None:
+    def __init__(
+        self,
+        address: Address,
+        credentials: Credentials = NO_CREDENTIALS,
+        *,
+        patience: float = 30.0,
+        first_patience: float = 2.0,
+    ) -> None:
+        if credentials.has_token and not address.is_private:
+            raise ConfigurationError(
+                f"refusing to send a token to {address} where others can read it; write https://{address}"
+            )
         self.address = address
+        self.bearer = Bearer(credentials)
+        self._credentials = credentials
         self.patience = patience
         self.first_patience = min(first_patience, patience)
         self._channel: Channel | None = None
@@ -101,7 +137,7 @@ class Connection:
             if self.address.path is not None:
                 self._channel = Channel(path=self.address.path, status_details_codec=codec, config=config)
             else:
-                context = _tls() if self.address.tls else None
+                context = self._credentials.context() if self.address.tls else None
                 self._channel = Channel(
                     self.address.host,
                     self.address.port,
@@ -109,7 +145,13 @@ class Connection:
                     status_details_codec=codec,
                     config=config,
                 )
+            listen(self._channel, SendRequest, self._show)
         return self._channel
+
+    async def _show(self, request: SendRequest) -> None:
+        """Says who calls, each time anew."""
+        if token := self.bearer.token():
+            request.metadata["authorization"] = f"Bearer {token}"
 
     def close(self) -> None:
         """Close the channel; a later call opens a new one."""
@@ -164,9 +206,16 @@ class Retries:
 
     async def after(self, problem: Exception) -> None:
         """Wait, if another try may help; else raise the typed error of the problem."""
+        if isinstance(problem, ssl.SSLCertVerificationError):
+            raise ConfigurationError(
+                f"{self._connection.address} is not trusted: {problem.verify_message}; tls_ca names the"
+                " authorities that sign servers, and the address must be one of the certificate's names"
+            ) from problem
         error = typed(problem, self._connection.address)
         if error is None:
             raise problem
+        if isinstance(error, UnauthenticatedError) and self._connection.bearer.renew():
+            return  # the token was replaced meanwhile
         waits_help = isinstance(error, UnavailableError) or error.retry_after is not None
         reached = self._connection._was_reached or error.reason != ""
         patience = self._connection.patience if reached else self._connection.first_patience
@@ -202,9 +251,3 @@ def _plainly(problem: OSError) -> str:
     if isinstance(problem, ConnectionRefusedError | FileNotFoundError):
         return "nothing listens there"
     return problem.strerror or str(problem)
-
-
-def _tls() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.set_alpn_protocols(["h2"])
-    return context

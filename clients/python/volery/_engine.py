@@ -37,6 +37,22 @@ DRAIN_GRACE = 15.0
 DRAIN_PATIENCE = 20.0
 REMAINS_PATIENCE = 20.0
 LONGEST_SOCKET_PATH = 98  # the kernel's limit is 104 bytes on macOS, 108 on Linux; 5 more are for `.work`
+FOR_SERVERS = frozenset(
+    {
+        "VOLERY_AUTHENTICATION",
+        "VOLERY_CERTIFICATE_ROLES",
+        "VOLERY_PUBLIC_ADDRESS",
+        "VOLERY_TLS_CA",
+        "VOLERY_TLS_CERTIFICATE",
+        "VOLERY_TLS_CLIENT_CA",
+        "VOLERY_TLS_CLIENT_CERTIFICATE",
+        "VOLERY_TLS_CLIENT_KEY",
+        "VOLERY_TLS_KEY",
+        "VOLERY_TOKEN",
+        "VOLERY_TOKEN_FILE",
+    }
+)
+"""Variables about who may talk to a server; an engine's processes do not inherit them."""
 CHILD = Path(__file__).with_name("_engine_child.py")
 
 
@@ -199,7 +215,7 @@ class Engine:
             command,
             log=self.logs / f"{name}.log",
             descriptors=(self._life, self._children_lock),
-            environment={**os.environ, **(self.settings.environment or {})},
+            environment={**_inherited(), **(self.settings.environment or {})},
             started=self._note,
         )
         self._parts.append(part)
@@ -280,6 +296,11 @@ def running_server(state: Path) -> str | None:
         os.close(lock)
         return None
     return str(_recorded(state).get("server") or default_server(state))
+
+
+def _inherited() -> dict[str, str]:
+    """This process's environment without what says who is who elsewhere: the engine's socket is private."""
+    return {name: value for name, value in os.environ.items() if name not in FOR_SERVERS}
 
 
 def _record_file(state: Path) -> Path:

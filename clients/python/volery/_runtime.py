@@ -55,6 +55,10 @@ class Scope(Protocol):
     def traceparent(self) -> str:
         """The W3C trace context of the attempt; empty when it is not traced."""
 
+    @property
+    def access(self) -> str:
+        """How the attempt reaches the server: address, authorities and token, each a line; or empty."""
+
 
 class Runner:
     """Runs one task, any number of times."""
@@ -86,6 +90,7 @@ class Runner:
                 scope.inline_limit,
                 scope.working_dir,
                 scope.traceparent,
+                scope.access,
             )
         )
         workspace = Workspace(context.storage_prefix, context.working_dir)

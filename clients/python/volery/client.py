@@ -22,7 +22,7 @@ from grpclib import GRPCError, Status
 from grpclib.metadata import Deadline
 
 from volery import _raw_values as values
-from volery._connection import Address, Connection, typed
+from volery._connection import NO_CREDENTIALS, Address, Connection, typed
 from volery._idl.google import protobuf, rpc
 from volery._idl.voleryidl.core import v1 as core
 from volery._idl.voleryidl.data import v1 as data
@@ -33,6 +33,7 @@ from volery._idl.voleryidl.registry import v1 as registry
 from volery._messages import lighten
 from volery._status_details import STATUS_LIMIT
 from volery._tracing import call_span
+from volery.credentials import Credentials
 from volery.errors import GoneError
 
 if TYPE_CHECKING:
@@ -71,6 +72,7 @@ class Client:
         self,
         server: str | Address,
         *,
+        credentials: Credentials = NO_CREDENTIALS,
         patience: float = 30.0,
         first_patience: float = 2.0,
         timeout: float = READ_TIMEOUT,
@@ -79,12 +81,13 @@ class Client:
 
         Args:
             server: where to.
+            credentials: what is shown to it, and which servers are trusted.
             patience: how many seconds a call is repeated for while the server is away.
             first_patience: the same until the server was reached for the first time.
             timeout: how many seconds a call may take that does not wait for an execution.
         """
-        address = server if isinstance(server, Address) else Address.parse(server)
-        self.connection = Connection(address, patience=patience, first_patience=first_patience)
+        address = server if isinstance(server, Address) else Address.parse(server, tls=credentials.wants_tls)
+        self.connection = Connection(address, credentials, patience=patience, first_patience=first_patience)
         self.timeout = timeout
         channel = self.connection.channel
         self._registry = registry.RegistryServiceStub(channel, metadata=_METADATA)

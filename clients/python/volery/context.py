@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from volery.remote import Remote
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,7 @@ class TaskContext:
         working_dir: a directory of this attempt alone, empty at the start.
         traceparent: the W3C trace context of this attempt, to be passed on to services that are called;
             empty when it is not traced.
+        access: what `remote` opens the server with; holds a token, and is not said by `repr`.
     """
 
     execution: str = ""
@@ -30,6 +34,7 @@ class TaskContext:
     inline_limit: int = 16384
     working_dir: str = ""
     traceparent: str = ""
+    access: str = field(default="", repr=False)
 
     @property
     def is_local(self) -> bool:
@@ -45,6 +50,30 @@ class TaskContext:
     def directory(self) -> Path:
         """The working directory as a path."""
         return Path(self.working_dir or ".")
+
+    def remote(self) -> Remote:
+        """The server that this attempt runs for, opened with a token of this attempt alone.
+
+        It reads this execution, this node and its data, and uploads data; everything else is refused, and
+        everything once the attempt is over. Close it, or use it as a context manager.
+
+        Raises:
+            ConfigurationError: in a plain Python call, and where the server has not said how it is reached.
+        """
+        from volery.credentials import Credentials
+        from volery.errors import ConfigurationError
+        from volery.remote import Remote
+
+        if not self.access:
+            raise ConfigurationError(
+                "a plain Python call has no server"
+                if self.is_local
+                else "the server has not said where its tasks reach it; its option --public-address does"
+            )
+        server, tls_ca, token = self.access.split("\n")
+        project, domain, _ = self.execution.split("/")
+        shown = Credentials(token=token, tls_ca=tls_ca)
+        return Remote(server, project=project, domain=domain, credentials=shown)
 
 
 _LOCAL: Final = TaskContext()

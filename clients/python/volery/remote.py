@@ -31,6 +31,7 @@ from volery._values import Reader, RemoteWorkspace, literals_by_annotation, lite
 from volery._wire_types import WireInterface
 from volery.client import Client, new_request_id
 from volery.config import Config
+from volery.credentials import Credentials
 from volery.entities import KINDS, EntityFacts
 from volery.errors import ConfigurationError
 from volery.executions import Execution, execution_from_wire
@@ -104,6 +105,7 @@ class Remote(Catalog):
         *,
         project: str | None = None,
         domain: str | None = None,
+        credentials: Credentials | None = None,
         patience: float = 30.0,
         first_patience: float = 2.0,
     ) -> None:
@@ -113,17 +115,20 @@ class Remote(Catalog):
             server: `host:port`, `https://host:port` or `unix:///path`.
             project: the tenant.
             domain: the second axis of tenancy.
+            credentials: what is shown to the server, and which servers are trusted; by default what the
+                environment and the configuration file say.
             patience: how many seconds a call is repeated for while the server is away.
             first_patience: the same until the server was reached for the first time, so that a wrong
                 address is told soon.
         """
-        self.config = Config.load(server=server, project=project, domain=domain)
+        self.config = Config.load(server=server, project=project, domain=domain, credentials=credentials)
         if not self.config.server:
             raise ConfigurationError(
                 "no server is configured: pass one, set VOLERY_SERVER, or write it into the configuration "
                 "file; `volery up` starts one"
             )
-        self._address = Address.parse(self.config.server)
+        self._credentials = self.config.credentials
+        self._address = Address.parse(self.config.server, tls=self._credentials.wants_tls)
         self._patience = {"patience": patience, "first_patience": first_patience}
         self._loop = LoopThread()
         self._clients: list[Client] = []
@@ -154,7 +159,7 @@ class Remote(Catalog):
         if not self._clients:
 
             async def make() -> Client:
-                return Client(self._address, **self._patience)
+                return Client(self._address, credentials=self._credentials, **self._patience)
 
             self._clients.append(self._loop.call(make()))
             if not self._finalizer.alive:

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from volery._engine import Engine, EngineSettings
+from volery.credentials import Credentials
 from volery.remote import Remote
 
 
@@ -38,7 +39,7 @@ def embedded_engine(
     with tempfile.TemporaryDirectory(prefix="volery-", ignore_cleanup_errors=True) as directory:
         settings = EngineSettings(synchronous="off", slots=slots, environment=environment)
         with Engine(Path(directory), settings) as engine:
-            remote = Remote(engine.server, project=project, domain=domain)
+            remote = Remote(engine.server, project=project, domain=domain, credentials=Credentials())
             try:
                 yield remote
             finally:

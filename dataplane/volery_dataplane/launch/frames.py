@@ -19,9 +19,9 @@ SUCCEEDED = 3
 FAILED = 4
 
 TASK_BODY = struct.Struct("<IH")  # task, length of the module's name; then the name and the qualified name
-# sequence, task, permit, attempt, inline limit, lengths of execution, path, prefix and trace context; then
-# these; inputs
-RUN_BODY = struct.Struct("<IIBIQHHHH")
+# sequence, task, permit, attempt, inline limit, lengths of execution, path, prefix, trace context and access;
+# then these; inputs
+RUN_BODY = struct.Struct("<IIBIQHHHHH")
 # sequence, start, when the task's code was loaded, end, why the process should be replaced, whether a log
 # block follows, number of outputs
 RESULT_BODY = struct.Struct("<IqqqBBI")
@@ -40,7 +40,7 @@ REPLACEMENTS = {
 _LONGEST = 1 << 30  # large outputs go to the object store, so nothing honest comes near
 
 # A prefix and its body in one, for the frames that are sent most.
-_RUN_FRAME = struct.Struct("<IBIIBIQHHHH")
+_RUN_FRAME = struct.Struct("<IBIIBIQHHHHH")
 
 
 @dataclass(slots=True)
@@ -84,15 +84,14 @@ def run(
     permit: int,
     attempt: int,
     inline_limit: int,
-    texts: tuple[bytes, bytes, bytes, bytes],
+    texts: tuple[bytes, bytes, bytes, bytes, bytes],
     inputs: bytes,
 ) -> bytes:
-    """A frame that starts an attempt; `texts` are execution, path, storage prefix and trace context."""
-    execution, path, prefix, trace = texts
-    n1, n2, n3, n4 = len(execution), len(path), len(prefix), len(trace)
-    size = RUN_BODY.size + n1 + n2 + n3 + n4 + len(inputs)
-    head = _RUN_FRAME.pack(size, RUN, sequence, number, permit, attempt, inline_limit, n1, n2, n3, n4)
-    return b"".join((head, execution, path, prefix, trace, inputs))
+    """A frame that starts an attempt; `texts`: execution, path, storage prefix, trace context, access."""
+    n1, n2, n3, n4, n5 = map(len, texts)
+    size = RUN_BODY.size + n1 + n2 + n3 + n4 + n5 + len(inputs)
+    head = _RUN_FRAME.pack(size, RUN, sequence, number, permit, attempt, inline_limit, n1, n2, n3, n4, n5)
+    return b"".join((head, *texts, inputs))
 
 
 class Incoming:

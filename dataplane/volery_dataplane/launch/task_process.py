@@ -139,6 +139,7 @@ class TaskProcess:
                 key.path.encode(),
                 order.storage_prefix.encode(),
                 order.traceparent.encode(),
+                order.access.encode(),
             )
             data.append(
                 frames.run(

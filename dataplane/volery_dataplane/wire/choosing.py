@@ -16,7 +16,7 @@ import grpc
 import structlog
 from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkRequest
 
-from volery_dataplane.wire.grpc_stream import GrpcTransport
+from volery_dataplane.wire.grpc_stream import GrpcTransport, Metadata
 from volery_dataplane.wire.local_stream import LocalTransport, is_there, local_socket
 from volery_dataplane.wire.streams import OpenStream, StreamBroke, Transport
 
@@ -29,10 +29,10 @@ TRANSPORTS: tuple[TransportName, ...] = get_args(TransportName)
 class AutoTransport:
     """The local socket while it is there, else gRPC."""
 
-    def __init__(self, path: str, channel: grpc.aio.Channel) -> None:
+    def __init__(self, path: str, channel: grpc.aio.Channel, server: str, metadata: Metadata) -> None:
         self._path = path
-        self._local = LocalTransport(path)
-        self._grpc = GrpcTransport(channel)
+        self._local = LocalTransport(path, lambda: dict(metadata()))
+        self._grpc = GrpcTransport(channel, server, metadata)
 
     async def ready(self) -> None:
         """Ends when the control plane can be reached over gRPC, by which what must be read is read."""
@@ -48,15 +48,17 @@ class AutoTransport:
         return await self._grpc.open(hello, queue)
 
 
-def chosen(name: TransportName, server: str, channel: grpc.aio.Channel) -> Transport:
-    """The transport of a name.
+def chosen(name: TransportName, server: str, channel: grpc.aio.Channel, metadata: Metadata) -> Transport:
+    """The transport of a name; what a stream shows of its worker is asked for at each opening.
 
     Raises:
         ValueError: the server has no local socket, and nothing else is wanted.
     """
     path = local_socket(server)
     if name == "grpc" or (name == "auto" and not path):
-        return GrpcTransport(channel)
+        return GrpcTransport(channel, server, metadata)
     if not path:
         raise ValueError(f"{server} is no Unix socket, so there is no local transport to it")
-    return LocalTransport(path) if name == "local" else AutoTransport(path, channel)
+    if name == "local":
+        return LocalTransport(path, lambda: dict(metadata()))
+    return AutoTransport(path, channel, server, metadata)

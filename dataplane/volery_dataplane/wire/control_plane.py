@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import grpc
+import structlog
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.data.v1.data_service_pb2 import DownloadBlobRequest
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceStub
@@ -20,9 +21,16 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
 from volery_dataplane.wire.choosing import TransportName, chosen
+from volery_dataplane.wire.credentials import BadCredentials, Bearer, Credentials, Target, channel
 from volery_dataplane.wire.details import details
-from volery_dataplane.wire.streams import PATIENCE, SIGN_OF_LIFE, StreamListener, WorkLine
+from volery_dataplane.wire.streams import PATIENCE, SIGN_OF_LIFE, StreamBroke, StreamListener, WorkLine
 from volery_dataplane.worker.ports import BundleRefused, Unanswered, Unreachable
+
+log = structlog.get_logger(__name__)
+
+NO_CREDENTIALS = Credentials()
+
+_REFUSED = frozenset({"UNAUTHENTICATED", "PERMISSION_DENIED"})
 
 OPTIONS = (
     # The server measures what comes in and what it sends, by its own setting, and says what is too large.
@@ -40,15 +48,22 @@ class GrpcControlPlane:
     """The `ControlPlane` port: reads over gRPC, and the stream.
 
     Args:
-        target: the control plane, `unix:///path` or `host:port`.
+        server: the control plane, `unix:///path`, `host:port` or `https://host:port`.
+        credentials: what the worker shows of itself, and whom it trusts.
         transport: what the stream travels over, see `choosing`.
+
+    Raises:
+        BadCredentials: when a token or certificate cannot be used.
     """
 
-    def __init__(self, target: str, transport: TransportName = "auto") -> None:
-        self._channel = grpc.aio.insecure_channel(target, options=OPTIONS)
+    def __init__(
+        self, server: str, credentials: Credentials = NO_CREDENTIALS, transport: TransportName = "auto"
+    ) -> None:
+        self._bearer = Bearer(credentials)
+        self._channel = channel(Target.parse(server, credentials), credentials, OPTIONS)
         self._workers = WorkerServiceStub(self._channel)
         self._data = DataServiceStub(self._channel)
-        self._line = WorkLine(chosen(transport, target, self._channel))
+        self._line = WorkLine(chosen(transport, server, self._channel, self._bearer.metadata), self._broke)
 
     def send(self, message: WorkRequest) -> None:
         """Puts a message on the stream, after those put before; lost if the stream breaks first."""
@@ -62,7 +77,7 @@ class GrpcControlPlane:
         """A closure by digest."""
         with _translated():
             response: GetClosureResponse = await self._workers.GetClosure(
-                GetClosureRequest(digest=digest), wait_for_ready=True
+                GetClosureRequest(digest=digest), wait_for_ready=True, metadata=self._bearer.metadata()
             )
         return response.closure
 
@@ -72,14 +87,16 @@ class GrpcControlPlane:
         """Values of an execution that the worker holds, as they came."""
         request = GetValuesRequest(execution_key=execution_key, fencing_token=fencing_token, values=refs)
         with _translated():
-            return [response async for response in self._workers.GetValues(request, wait_for_ready=True)]
+            call = self._workers.GetValues(request, wait_for_ready=True, metadata=self._bearer.metadata())
+            return [response async for response in call]
 
     async def bundle(self, sha256: str, limit: int) -> bytes:
         """The content of a code bundle; raises BundleRefused when it has more bytes than the limit."""
         request = DownloadBlobRequest(sha256=sha256)
         content = bytearray()
         with _translated():
-            async for piece in self._data.DownloadBlob(request, wait_for_ready=True):
+            call = self._data.DownloadBlob(request, wait_for_ready=True, metadata=self._bearer.metadata())
+            async for piece in call:
                 if max(piece.size_bytes, len(content) + len(piece.chunk)) > limit:
                     raise BundleRefused(
                         f"it has more bytes than bundle_size_limit allows, {limit}; leave out what the tasks"
@@ -91,6 +108,18 @@ class GrpcControlPlane:
     async def serve(self, listener: StreamListener) -> None:
         """Keeps a stream open until cancelled."""
         await self._line.serve(listener)
+
+    def _broke(self, broke: StreamBroke) -> None:
+        """Says why a stream broke; a refusal of this worker is nothing that passes by itself."""
+        if broke.code not in _REFUSED:
+            log.info("stream broke", code=broke.code, details=broke.details)
+            return
+        log.error("this worker is refused", code=broke.code, details=broke.details)
+        try:
+            if self._bearer.renew():
+                log.info("the token was replaced, and is shown from now on")
+        except BadCredentials as problem:
+            log.error("the token cannot be read again", problem=str(problem))
 
     async def close(self) -> None:
         """Ends all calls."""

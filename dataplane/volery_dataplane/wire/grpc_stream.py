@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import grpc
 import structlog
+from voleryidl.project.v1.project_service_pb2 import GetServerInfoRequest
+from voleryidl.project.v1.project_service_pb2_grpc import ProjectServiceStub
 from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkRequest, WorkResponse
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
@@ -16,23 +18,38 @@ from volery_dataplane.wire.streams import OpenStream, StreamBroke
 
 log = structlog.get_logger(__name__)
 
+READY_PATIENCE = 5.0
+"""Seconds after which it is told why there is no connection yet."""
+
 Call = grpc.aio.StreamStreamCall[WorkRequest, WorkResponse]
+Metadata = Callable[[], Sequence[tuple[str, str]]]
 
 
 class GrpcTransport:
     """Streams as calls on a channel."""
 
-    def __init__(self, channel: grpc.aio.Channel) -> None:
+    def __init__(self, channel: grpc.aio.Channel, server: str = "", metadata: Metadata = tuple) -> None:
         self._channel = channel
+        self._server = server
+        self._metadata = metadata
         self._workers = WorkerServiceStub(channel)
+        self._projects = ProjectServiceStub(channel)
 
     async def ready(self) -> None:
-        """Ends when the channel is connected."""
-        await self._channel.channel_ready()
+        """Ends when the channel is connected; says now and then why it is not."""
+        while True:
+            try:
+                return await asyncio.wait_for(self._channel.channel_ready(), READY_PATIENCE)
+            except TimeoutError:
+                try:
+                    await self._projects.GetServerInfo(GetServerInfoRequest(), timeout=READY_PATIENCE)
+                except grpc.aio.AioRpcError as error:
+                    if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
+                        log.warning("no connection yet", server=self._server, why=error.details())
 
     async def open(self, hello: Callable[[], Hello], queue: deque[WorkRequest]) -> OpenStream:
         """Begins a call and says hello."""
-        call: Call = self._workers.Work()
+        call: Call = self._workers.Work(metadata=self._metadata())
         try:
             await call.write(WorkRequest(hello=hello()))
         except grpc.aio.AioRpcError as error:

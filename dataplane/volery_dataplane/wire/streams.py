@@ -101,8 +101,9 @@ class Transport(Protocol):
 class WorkLine:
     """The stream as a worker sees it: always there, and sometimes deaf."""
 
-    def __init__(self, transport: Transport) -> None:
+    def __init__(self, transport: Transport, broke: Callable[[StreamBroke], None]) -> None:
         self._transport = transport
+        self._broke = broke
         self._queue: deque[WorkRequest] = deque()
         self._stream: OpenStream | None = None
         self._heard = False
@@ -135,7 +136,7 @@ class WorkLine:
             try:
                 await self._converse(listener)
             except StreamBroke as broke:
-                log.info("stream broke", code=broke.code, details=broke.details)
+                self._broke(broke)
                 delay = max(delay, broke.given.after)
                 if broke.given.reason == "STALE":
                     listener.refused(broke.details or "the session was ended")

@@ -42,6 +42,8 @@ class AttemptOrder:
         environment: variables of the execution, laid over the task's.
         storage_prefix: a URI of a prefix that belongs to this attempt alone.
         inline_limit: outputs of more bytes than this are put below the prefix.
+        access: how the attempt reaches the control plane: an address, the file of authorities by which it is
+            known, and a token, each a line; "" where it cannot.
         running_timeout: seconds of running after which the launcher ends the attempt; None for never.
         queued_timeout: seconds of waiting for a place after which it ends it; None for never.
         traceparent: the W3C trace context of the attempt; empty when it is not traced.
@@ -55,6 +57,7 @@ class AttemptOrder:
     environment: Mapping[str, str]
     storage_prefix: str
     inline_limit: int
+    access: str = field(default="", repr=False)
     running_timeout: float | None = None
     queued_timeout: float | None = None
     traceparent: str = ""

@@ -71,7 +71,7 @@ class _Arriving:
 class Taking:
     """Makes walks of assignments, and reads what walks ask for."""
 
-    def __init__(self, control_plane: ControlPlane, blobs: Blobs, clock: Clock) -> None:
+    def __init__(self, control_plane: ControlPlane, blobs: Blobs, clock: Clock, *, tls_ca: str = "") -> None:
         self._control_plane = control_plane
         self._blobs = blobs
         self._clock = clock
@@ -80,11 +80,14 @@ class Taking:
         self._tasks: set[asyncio.Task[None]] = set()
         self._storage_uri = ""
         self._inline_limit = 16 * 1024
+        self._task_server = ""
+        self._tls_ca = tls_ca
 
     def welcomed(self, welcome: Welcome) -> None:
         """The control plane says where large values lie and what large is."""
         self._storage_uri = welcome.storage_uri.rstrip("/")
         self._inline_limit = welcome.inline_value_limit or self._inline_limit
+        self._task_server = welcome.task_server
         self._arriving.clear()
 
     def page(self, assignment: Assignment, taker: Taker) -> None:
@@ -198,6 +201,10 @@ class Taking:
                 storage_prefix=f"{self._storage_uri}/executions/{project_domain}/{id.name}/{first.uid[:8]}",
                 inline_limit=self._inline_limit,
                 traceparent=first.traceparent,
+                uid=first.uid,
+                attempt_key=first.attempt_key,
+                task_server=self._task_server,
+                tls_ca=self._tls_ca,
             ),
             number=first.last_report_number,
         )

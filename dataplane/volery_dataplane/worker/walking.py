@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
+from volery_rules.attempt_tokens import AttemptClaim, mint
 from volery_telemetry.traces import parse
 from voleryidl.core.v1.failure_pb2 import Failure, FailureKind
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase
@@ -51,6 +52,10 @@ class Surroundings:
     storage_prefix: str
     inline_limit: int
     traceparent: str = ""
+    uid: str = ""
+    attempt_key: bytes = field(default=b"", repr=False)
+    task_server: str = ""  # where tasks reach the control plane; "" where they cannot
+    tls_ca: str = ""  # the authorities by which they know it
 
 
 @dataclass(slots=True)
@@ -261,10 +266,19 @@ class Walking:
             environment=start.environment,
             storage_prefix=f"{around.storage_prefix}/{start.path}/{start.attempt}",
             inline_limit=around.inline_limit,
+            access=self._access(start.path, start.attempt),
             running_timeout=start.running_timeout,
             queued_timeout=start.queued_timeout,
             traceparent=traceparent or around.traceparent,
         )
+
+    def _access(self, path: str, attempt: int) -> str:
+        """How an attempt reaches the control plane, with a token of its own; "" where it cannot."""
+        around = self.surroundings
+        if not around.task_server or not around.attempt_key:
+            return ""
+        claim = AttemptClaim(self.key, around.uid, self.token, path, attempt)
+        return f"{around.task_server}\n{around.tls_ca}\n{mint(around.attempt_key, claim)}"
 
     def cancelled_keys(self, wave: Wave) -> list[AttemptKey]:
         """The launcher's names of the attempts that a wave cancels."""

@@ -204,7 +204,7 @@ def test_the_fields_of_a_list_are_told(heading: str, listing: Listing) -> None:
 
 
 CLI = REFERENCE / "cli.md"
-SHARED = {"--server", "--project", "--domain", "--state"}
+SHARED = {"--server", "--project", "--domain", "--state", "--token-file", "--tls-ca"}
 TOGETHER = {"deactivate": "activate, deactivate", "activate": "activate, deactivate"}
 
 

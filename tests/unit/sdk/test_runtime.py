@@ -89,6 +89,7 @@ def test_any_object_with_the_facts_is_a_scope(scope: TaskContext) -> None:
         inline_limit: int
         working_dir: str
         traceparent: str = ""
+        access: str = ""
 
     @task
     def attempt() -> int:

@@ -22,9 +22,9 @@ SUCCEEDED = 3
 FAILED = 4
 
 TASK_BODY = struct.Struct("<IH")  # task, length of the module's name; then the name and the qualified name
-# sequence, task, permit, attempt, inline limit, lengths of execution, path, prefix and trace context; then
-# these; inputs
-RUN_BODY = struct.Struct("<IIBIQHHHH")
+# sequence, task, permit, attempt, inline limit, lengths of execution, path, prefix, trace context and access;
+# then these; inputs
+RUN_BODY = struct.Struct("<IIBIQHHHHH")
 # sequence, start, when the task's code was loaded, end, why the process should be replaced, whether a log
 # block follows, number of outputs
 RESULT_BODY = struct.Struct("<IqqqBBI")

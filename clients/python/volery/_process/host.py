@@ -16,7 +16,7 @@ import signal
 import socket
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any, NoReturn, Protocol
 
@@ -46,6 +46,7 @@ class Scope:
         inline_limit: outputs of more bytes are put below it.
         working_dir: a folder that is empty when the attempt begins, and is emptied after it.
         traceparent: the W3C trace context of the attempt; empty when it is not traced.
+        access: how it reaches the control plane; holds a token.
     """
 
     execution: str
@@ -55,6 +56,7 @@ class Scope:
     inline_limit: int
     working_dir: str
     traceparent: str = ""
+    access: str = field(default="", repr=False)
 
 
 class Terminated(BaseException):
@@ -97,7 +99,7 @@ class Host:
                 self._tasks[number] = names[:length].decode(), names[length:].decode()
 
     def _attempt(self, body: bytes) -> None:
-        sequence, task, permit, attempt, inline, n1, n2, n3, n4 = frames.RUN_BODY.unpack_from(body)
+        sequence, task, permit, attempt, inline, n1, n2, n3, n4, n5 = frames.RUN_BODY.unpack_from(body)
         if permit and not self._permitted(permit):
             return  # taken back while it waited behind another attempt
         at = frames.RUN_BODY.size
@@ -105,7 +107,8 @@ class Host:
         path = body[at : (at := at + n2)].decode()
         prefix = body[at : (at := at + n3)].decode()
         trace = body[at : (at := at + n4)].decode()
-        scope = Scope(execution, path, attempt, prefix, inline, self._settings.scratch, trace)
+        access = body[at : (at := at + n5)].decode()
+        scope = Scope(execution, path, attempt, prefix, inline, self._settings.scratch, trace, access)
         outputs: dict[str, bytes] = {}
         failure: dict[str, Any] | None = None
         start = loaded = time.time_ns() // 1000

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
-from itertools import accumulate
 from pathlib import Path
 
 import pytest
@@ -47,14 +46,19 @@ def test_a_host_is_told_all_it_wants_to_know(tmp_path: Path) -> None:
     permit=st.integers(0, 255),
     attempt=U32,
     inline=st.integers(0, 2**63),
-    texts=st.tuples(*[st.text(max_size=50)] * 4),
+    texts=st.tuples(*[st.text(max_size=50)] * 5),
     inputs=st.binary(max_size=300),
 )
 def test_an_order_arrives_as_it_was_sent(
-    sequence: int, permit: int, attempt: int, inline: int, texts: tuple[str, str, str, str], inputs: bytes
+    sequence: int,
+    permit: int,
+    attempt: int,
+    inline: int,
+    texts: tuple[str, str, str, str, str],
+    inputs: bytes,
 ) -> None:
-    first, second, third, fourth = texts
-    coded = first.encode(), second.encode(), third.encode(), fourth.encode()
+    first, second, third, fourth, fifth = texts
+    coded = first.encode(), second.encode(), third.encode(), fourth.encode(), fifth.encode()
     frame = launcher.run(sequence, 5, permit, attempt, inline, coded, inputs)
     ours, theirs = socket.socketpair()
     with ours, theirs:
@@ -68,12 +72,11 @@ def test_an_order_arrives_as_it_was_sent(
     number, length = host.TASK_BODY.unpack_from(task[1])
     names = task[1][host.TASK_BODY.size :]
     assert (number, names[:length].decode(), names[length:].decode()) == (5, "module.ä", "Name.inner")
-    *head, n1, n2, n3, n4 = host.RUN_BODY.unpack_from(run[1])
+    unpacked = list(host.RUN_BODY.unpack_from(run[1]))
+    head, lengths = unpacked[:5], unpacked[5:]
     assert head == [sequence, 5, permit, attempt, inline]
-    rest = run[1][host.RUN_BODY.size :]
-    ends = list(accumulate((n1, n2, n3, n4)))
-    assert tuple(rest[a:b] for a, b in zip([0, *ends], ends, strict=False)) == coded
-    assert rest[ends[-1] :] == inputs
+    assert lengths == list(map(len, coded))
+    assert run[1][host.RUN_BODY.size :] == b"".join(coded) + inputs
 
 
 WRITTEN = st.builds(
