@@ -156,8 +156,13 @@ class Connection:
     def close(self) -> None:
         """Close the channel; a later call opens a new one."""
         if self._channel is not None:
+            protocol = getattr(self._channel, "_protocol", None)  # made with the first call
+            transport = getattr(getattr(protocol, "connection", None), "_transport", None)
             self._channel.close()
             self._channel = None
+            if transport is not None:
+                # TLS would wait for the other side's farewell, for which our loop may not live long enough.
+                transport.abort()
 
     async def unary(self, attempt: Callable[[], Awaitable[T]], *, within: float | None = None) -> T:
         """Make a call, again where that helps, until it is answered or patience is over."""

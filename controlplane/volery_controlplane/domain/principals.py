@@ -118,4 +118,4 @@ def attempt_principal(execution: ExecutionName, path: str, attempt: int) -> Prin
 
 
 def _a(role: Role) -> str:
-    return f"{'an' if role[0] in 'aeiou' else 'a'} {role}"
+    return f"{'an' if role[0] == 'a' else 'a'} {role}"
