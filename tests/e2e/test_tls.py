@@ -126,6 +126,32 @@ def test_a_worker_that_cannot_show_its_token_says_why_and_ends(tmp_path: Path) -
         assert "secret" not in ended.stderr
 
 
+@pytest.mark.timeout(120)
+def test_a_worker_that_gets_nowhere_says_why(tmp_path: Path, authority: Authority) -> None:
+    token, stranger = tmp_path / "token", tmp_path / "stranger"
+    token.touch(0o600)
+    token.write_text("vol_0123456789ab_" + "s" * 43)
+    stranger.mkdir()
+    with serving(tmp_path, authority, "--authentication", "required") as address:
+        for ca, told in (
+            (authority.certificate, "this installation does not know the token"),
+            (Authority(stranger, "stranger").certificate, "no connection yet"),
+        ):
+            command = [sys.executable, "-m", "volery_dataplane", "run", "--server", address]
+            worker = subprocess.Popen(
+                [*command, "--state", str(tmp_path / "w"), "--token-file", str(token), "--tls-ca", str(ca)],
+                stderr=subprocess.PIPE,
+                text=True,
+            )
+            assert worker.stderr is not None
+            with worker.stderr as log:
+                said = next(line for line in log if told in line)
+                assert "s" * 43 not in said
+                worker.terminate()
+                log.read()
+            worker.wait(30)
+
+
 def test_an_engine_lets_nobody_in_but_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What an engine asks nobody is kept by the file system; what is set for servers does not confuse it."""
     monkeypatch.setenv("VOLERY_AUTHENTICATION", "required")
