@@ -270,7 +270,7 @@ def test_a_token_that_is_replaced_is_picked_up_by_client_and_worker(
         remote.run(flow.nothing, name="last", timeout=60)
 
 
-def test_nothing_that_holds_a_secret_says_it() -> None:
+async def test_nothing_that_holds_a_secret_says_it() -> None:
     secret = "vol_0123456789ab_" + "s" * 43
     for each in (
         Credentials(token=secret),

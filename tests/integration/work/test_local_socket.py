@@ -19,10 +19,12 @@ from integration.wire.conftest import database, directory, engine, plane, settin
 from support.local_call import LocalCall
 from support.wire import Wire, refused
 from volery_controlplane.assembly import ControlPlane
+from volery_controlplane.domain.principals import ANONYMOUS
 from volery_controlplane.grpc.addresses import UnixSocket
 from volery_controlplane.grpc.caller import current
 from volery_controlplane.local.connection import UNREAD_REQUESTS, Limits, Requests, Serve
 from volery_controlplane.local.listener import LocalListener, beside
+from volery_controlplane.services.authentication import Authentication
 from volery_controlplane.services.streams import Writer
 from volery_controlplane.settings import Settings
 from volery_dataplane.wire.choosing import AutoTransport, chosen
@@ -169,7 +171,9 @@ async def test_a_plane_that_shuts_down_says_so_and_ends_the_stream(settings: Set
 async def listening(directory: Path, serve: Serve) -> AsyncIterator[str]:
     """A local socket whose streams are served by hand."""
     socket = UnixSocket(directory / "by-hand.work")
-    listener = LocalListener(socket, serve, Limits(4 * 1024 * 1024, 6_000))
+    listener = LocalListener(
+        socket, serve, Limits(4 * 1024 * 1024, 6_000), Authentication([], otherwise=ANONYMOUS)
+    )
     await listener.start()
     try:
         yield str(socket.path)

@@ -176,7 +176,7 @@ class Listener:
 
 @asynccontextmanager
 async def line(listener: Listener, target: str, transport: TransportName) -> AsyncIterator[GrpcControlPlane]:
-    control_plane = GrpcControlPlane(target, transport)
+    control_plane = GrpcControlPlane(target, transport=transport)
     serving = asyncio.create_task(control_plane.serve(listener))
     try:
         yield control_plane

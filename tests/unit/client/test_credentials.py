@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority
+from volery._connection import Address, Connection
 from volery.client import Client
 from volery.config import Config
 from volery.credentials import Bearer, Credentials
@@ -68,17 +69,17 @@ def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("server", ["volery.example:8470", "10.0.0.7:1", "http://volery.example"])
 def test_no_token_is_sent_where_others_can_read_it(server: str) -> None:
     with pytest.raises(ConfigurationError, match="write https://"):
-        Client(server, credentials=Credentials(token=TOKEN))
+        Connection(Address.parse(server), Credentials(token=TOKEN))
 
 
 @pytest.mark.parametrize(
     "server", ["localhost:1", "127.0.0.1:1", "[::1]:1", "unix:///run/volery.sock", "https://volery.example"]
 )
 def test_a_token_is_sent_where_nobody_else_can_read_it(server: str) -> None:
-    Client(server, credentials=Credentials(token=TOKEN)).close()
+    Connection(Address.parse(server), Credentials(token=TOKEN)).close()
 
 
-def test_what_is_said_about_tls_means_tls(tmp_path: Path) -> None:
+async def test_what_is_said_about_tls_means_tls(tmp_path: Path) -> None:
     ca = str(Authority(tmp_path).certificate)
     said = Credentials(token=TOKEN, tls_ca=ca)
     assert Client("volery.example:8470", credentials=said).connection.address.tls

@@ -52,7 +52,7 @@ class Listener:
 @pytest.fixture
 async def served() -> AsyncIterator[tuple[WorkLine, Quiet]]:
     transport = Quiet()
-    line = WorkLine(transport)
+    line = WorkLine(transport, lambda broke: None)
     serving = asyncio.create_task(line.serve(Listener()))
     await transport.opened.wait()
     yield line, transport
