@@ -150,6 +150,7 @@ _CARRIERS = READERS | WORKERS | _ATTEMPTS
 _REGISTRY = "/voleryidl.registry.v1.RegistryService"
 _EXECUTIONS = "/voleryidl.execution.v1.ExecutionService"
 _PROJECTS = "/voleryidl.project.v1.ProjectService"
+_ENGINE = "/voleryidl.engine.v1.EngineService"
 _DATA = "/voleryidl.data.v1.DataService"
 _WORKERS = "/voleryidl.worker.v1.WorkerService"
 
@@ -168,8 +169,10 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         f"{_EXECUTIONS}/WaitExecution": Rule(READERS, _of_id),
         f"{_EXECUTIONS}/ListExecutions": Rule(READERS, _project),
         f"{_EXECUTIONS}/AbortExecution": Rule(WRITERS, _of_id),
+        f"{_EXECUTIONS}/DeleteExecution": Rule(WRITERS, _of_id),
         f"{_EXECUTIONS}/GetExecutionData": Rule(READERS | _ATTEMPTS, _of_id, _own_execution),
         f"{_EXECUTIONS}/ListNodeExecutions": Rule(READERS, _of_execution),
+        f"{_EXECUTIONS}/ListAttempts": Rule(READERS, _of_execution),
         f"{_EXECUTIONS}/GetNodeExecution": Rule(READERS | _ATTEMPTS, _of_execution, _own_node),
         f"{_EXECUTIONS}/GetNodeExecutionData": Rule(READERS | _ATTEMPTS, _of_execution, _own_node),
         f"{_EXECUTIONS}/WatchExecution": Rule(READERS, _of_id),
@@ -181,6 +184,7 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         f"{_PROJECTS}/UpdateProject": Rule(ADMINISTRATORS),
         f"{_PROJECTS}/ListDomains": Rule(ANYBODY),
         f"{_PROJECTS}/GetServerInfo": Rule(ANYBODY),
+        f"{_ENGINE}/GetEngineStatus": Rule(READERS, lambda request: ("all projects",)),  # it tells of all
         f"{_DATA}/UploadBlob": Rule(WRITERS | WORKERS | _ATTEMPTS, _of_header, _own_upload),
         f"{_DATA}/DownloadBlob": Rule(_CARRIERS),  # the object store's places are checked when opened
         f"{_DATA}/StatBlob": Rule(_CARRIERS),

@@ -22,6 +22,7 @@ from volery_controlplane.services import authentication
 from volery_controlplane.services.tokens import NewToken, Tokens
 from volery_controlplane.settings import Settings
 from volery_controlplane.store.database import SqlDatabase
+from volery_controlplane.store.tokens import SqlTokenStore
 from voleryidl.execution.v1.execution_service_pb2 import (
     AbortExecutionRequest,
     GetExecutionRequest,
@@ -285,15 +286,15 @@ async def test_known_tokens_take_no_read_of_the_database(
     wire: Wire, ci: NewToken, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     reads = 0
-    read = SqlDatabase.read
+    read = SqlTokenStore.all
 
-    async def counted(self: SqlDatabase, query: Callable[[Any], Any]) -> Any:
+    def counted(self: SqlTokenStore) -> Any:
         nonlocal reads
         reads += 1
-        return await read(self, query)
+        return read(self)
 
     monkeypatch.setattr(authentication, "FRESHNESS", timedelta(hours=1))
-    monkeypatch.setattr(SqlDatabase, "read", counted)
+    monkeypatch.setattr(SqlTokenStore, "all", counted)
     for _ in range(20):
         await list_domains(wire.bearing(ci.text))
     assert reads == 1
@@ -301,14 +302,14 @@ async def test_known_tokens_take_no_read_of_the_database(
 
 async def test_wrong_tokens_do_not_load_the_database(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
     reads = 0
-    read = SqlDatabase.read
+    read = SqlTokenStore.all
 
-    async def counted(self: SqlDatabase, query: Callable[[Any], Any]) -> Any:
+    def counted(self: SqlTokenStore) -> Any:
         nonlocal reads
         reads += 1
-        return await read(self, query)
+        return read(self)
 
-    monkeypatch.setattr(SqlDatabase, "read", counted)
+    monkeypatch.setattr(SqlTokenStore, "all", counted)
 
     async def try_one(number: int) -> None:
         async with refused(CODES.UNAUTHENTICATED, "UNAUTHENTICATED"):

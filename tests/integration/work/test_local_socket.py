@@ -26,7 +26,9 @@ from volery_controlplane.local.connection import UNREAD_REQUESTS, Limits, Reques
 from volery_controlplane.local.listener import LocalListener, beside
 from volery_controlplane.services.authentication import Authentication
 from volery_controlplane.services.streams import Writer
+from volery_controlplane.services.tokens import Tokens
 from volery_controlplane.settings import Settings
+from volery_controlplane.store.database import SqlDatabase
 from volery_dataplane.wire.choosing import AutoTransport, chosen
 from volery_dataplane.wire.grpc_stream import GrpcStream
 from volery_dataplane.wire.local_stream import LocalStream, LocalTransport, is_there, local_socket
@@ -199,9 +201,11 @@ async def test_no_more_is_read_than_can_be_served_and_nothing_is_lost(directory:
     may_serve = asyncio.Event()
     unread: list[int] = []
 
-    async def serve(requests: Requests, writer: Writer) -> None:
+    async def serve(requests: AsyncIterator[WorkRequest], writer: Writer) -> None:
         await may_serve.wait()
-        unread.append(len(requests))
+        held = getattr(requests, "_requests", requests)  # behind those who are let in
+        assert isinstance(held, Requests)
+        unread.append(len(held))
         async for request in requests:
             served.append(request.renewal.number)
 
@@ -382,7 +386,7 @@ async def opened(transport: AutoTransport) -> type:
 
 
 async def test_the_local_socket_is_taken_while_it_is_there_and_grpc_otherwise(wire: Wire) -> None:
-    transport = chosen("auto", wire.address, wire.channel)
+    transport = chosen("auto", wire.address, wire.channel, tuple)
     assert isinstance(transport, AutoTransport)
     await transport.ready()
     assert await opened(transport) is LocalStream
@@ -397,4 +401,43 @@ async def test_the_local_socket_is_taken_while_it_is_there_and_grpc_otherwise(wi
 
 def test_there_is_no_local_way_to_a_server_that_is_no_unix_socket(wire: Wire) -> None:
     with pytest.raises(ValueError, match="no Unix socket"):
-        chosen("local", "127.0.0.1:8470", wire.channel)
+        chosen("local", "127.0.0.1:8470", wire.channel, tuple)
+
+
+async def test_a_worker_on_the_local_socket_shows_its_token_as_over_grpc(settings: Settings) -> None:
+    plane = ControlPlane(replace(settings, authentication="required"))
+    address = await plane.start()
+    database = SqlDatabase.open(settings.database, "off")
+    try:
+        made = {role: (await Tokens(database).create(role, role)).text for role in ("worker", "user")}
+        path = local_socket(address)
+        wrong = {
+            "": "UNAUTHENTICATED",
+            "vol_x": "UNAUTHENTICATED",
+            made["user"]: "PERMISSION_DENIED",
+        }
+        for token, code in wrong.items():
+            with pytest.raises(StreamBroke) as broke:
+                await said(path, token)
+            assert broke.value.code == code
+        assert (await said(path, made["worker"])).HasField("welcome")
+    finally:
+        await asyncio.to_thread(database.close)
+        await plane.stop()
+
+
+async def said(path: str, token: str) -> WorkResponse:
+    """What a control plane says first to a worker that shows a token."""
+    metadata = {"authorization": f"Bearer {token}"} if token else {}
+    stream = await LocalTransport(path, lambda: metadata).open(
+        lambda: Hello(worker_id="w", session_id="s"), deque()
+    )
+    heard: list[WorkResponse] = []
+
+    def received(message: WorkResponse) -> None:
+        heard.append(message)
+        stream.cancel()
+
+    await stream.listen(received)
+    await stream.close()
+    return heard[0]

@@ -9,12 +9,14 @@ from volery_controlplane.grpc.permissions import OPEN, REFLECTION, RULES, rule_o
 from volery_controlplane.grpc.server import SERVICES
 from voleryidl.core.v1.launch_plan_pb2 import LaunchPlanTemplate
 from voleryidl.data.v1 import data_service_pb2
+from voleryidl.engine.v1 import engine_service_pb2
 from voleryidl.execution.v1 import execution_service_pb2
 from voleryidl.project.v1 import project_service_pb2
 from voleryidl.registry.v1 import registry_service_pb2
 from voleryidl.worker.v1 import worker_service_pb2
 
 FILES = (
+    engine_service_pb2,
     registry_service_pb2,
     execution_service_pb2,
     project_service_pb2,
@@ -27,7 +29,7 @@ METHODS = {
     for service in file.DESCRIPTOR.services_by_name.values()
     for method in service.methods
 }
-CHANGES = ("Create", "Update", "Register", "Activate", "Deactivate", "Abort", "Upload")
+CHANGES = ("Create", "Update", "Register", "Activate", "Deactivate", "Abort", "Delete", "Upload")
 
 
 def test_every_call_of_the_contract_has_its_row() -> None:
