@@ -41,6 +41,7 @@ class Contestant:
         npm: what is installed from the npm registry.
         command: what its script is called with, given its environment and a directory of its own.
         environment: settings of its process, given its directory.
+        widest: the widest fan-out that it is asked for.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Contestant:
     command: Callable[[Environment, Path], Sequence[str]]
     npm: Sequence[str] = ()
     environment: Callable[[Path], Mapping[str, str]] = field(default=lambda _: {})
+    widest: int = 10_000
 
 
 def _postgres(_: Environment, __: Path) -> Sequence[str]:
@@ -70,7 +72,13 @@ CONTESTANTS = {
         lambda _, place: [f"sqlite:///{place / 'dbos.sqlite'}"],
     ),
     "dbos-postgres": Contestant(
-        "DBOS 3.4.0, PostgreSQL", "postgres", True, ["dbos==3.4.0"], "dbos_peer.py", _postgres
+        "DBOS 3.4.0, PostgreSQL",
+        "postgres",
+        True,
+        ["dbos==3.4.0"],
+        "dbos_peer.py",
+        _postgres,
+        widest=1_000,  # it starts a thread for each step that waits for the database: 9,000 stopped a machine
     ),
     "restate": Contestant(
         "Restate 1.7.12",

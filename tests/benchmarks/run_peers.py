@@ -104,6 +104,8 @@ def _one(
 ) -> Comparison:
     if scenario.kind not in running.scenarios:
         return Comparison(scenario, contestant, running.facts, reason="not offered; see its script")
+    if scenario.kind == "fan" and scenario.size > contestant.widest:
+        return Comparison(scenario, contestant, running.facts, reason="not asked for; see contestants.py")
     if not running.alive:
         return Comparison(scenario, contestant, running.facts, reason="it has ended")
     ours, theirs = [scenario.ours(bench)], []
