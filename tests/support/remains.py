@@ -19,6 +19,7 @@ _REASONS = tuple(
         r"tmp",
         r"volery\.sock",  # a killed server's; the next one takes its place
         r"storage(/incoming|/blobs|/logs|/executions)?",
+        r"storage/installation",  # whose storage it is
         rf"storage/blobs/[0-9a-f]{{2}}(/{_HASH})?",
         r"storage/logs/.*(?<!\.part)",
         r"storage/executions/.*(?<!\.arriving)",
