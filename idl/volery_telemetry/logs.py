@@ -12,7 +12,7 @@ import logging
 import os
 import sys
 from types import TracebackType
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
@@ -41,13 +41,42 @@ def configure(format: str, level: str, **constant: str) -> None:
     structlog.configure(
         processors=[*shared, _renderer(is_json)],
         wrapper_class=structlog.make_filtering_bound_logger(number),
-        logger_factory=structlog.PrintLoggerFactory(file=sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(file=cast(TextIO, _Lossy(sys.stderr))),
         cache_logger_on_first_use=True,
     )
     if is_json:
         _take_over_the_rest(shared)
     else:
         logging.basicConfig(level=logging.WARNING, stream=sys.stderr)
+
+
+class _Lossy:
+    """A stream that loses what cannot be written: a full disk must not end who only wanted to say something.
+
+    What comes after a loss begins on a line of its own.
+    """
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._is_torn = False
+
+    def write(self, text: str) -> int:
+        """Writes, or does not."""
+        try:
+            if self._is_torn:
+                self._stream.write("\n")
+                self._is_torn = False
+            return self._stream.write(text)
+        except OSError:
+            self._is_torn = True
+            return len(text)
+
+    def flush(self) -> None:
+        """Sends on what was written, or loses it."""
+        try:
+            self._stream.flush()
+        except OSError:
+            self._is_torn = True
 
 
 def _renderer(is_json: bool) -> Processor:
