@@ -209,6 +209,7 @@ class ControlPlane:
             tasks.create_task(take_pulse(parts.health)),
             tasks.create_task(measure_lag(parts.work.measures.lag)),
         ]
+        loops.append(tasks.create_task(_clear_parts(FileSweep(self.settings.storage))))
         if self.settings.prune:
             loops.append(tasks.create_task(prune(parts.pruner, self.settings.prune_interval)))
         grace = timedelta(0)
@@ -378,6 +379,13 @@ def pruner_of(settings: Settings, database: Database, *, rest: float = 9.0) -> P
     references = References(FileBlobStore(settings.storage).root)
     sweep = FileSweep(settings.storage)
     return Pruner(database, sweep, references, settings.policy(), Monotonic(), RandomIds().uid(), rest)
+
+
+async def _clear_parts(sweep: FileSweep) -> None:
+    """Clears what was left by writers to the object store that are gone; others may be writing."""
+    removed = await sweep.remove_parts(timedelta(hours=1))
+    if removed:
+        log.info("parts of objects were cleared that killed writers had left", parts=removed)
 
 
 def _tls(settings: Settings) -> ServerTls:

@@ -48,7 +48,8 @@ class FileStorage:
         return self.local(prefix, directory)
 
 
-_PART: Final = ".arriving"
+_PART: Final = (".volery-", ".arriving")
+"""How a name begins and ends that nobody else would give; control planes clear by it what was left behind."""
 
 
 class _arriving:
@@ -61,7 +62,7 @@ class _arriving:
     def __enter__(self) -> Path:
         try:
             _make_directory(self._target.parent)
-            number, name = tempfile.mkstemp(dir=self._target.parent, suffix=_PART)
+            number, name = tempfile.mkstemp(_PART[1], _PART[0], self._target.parent)
             os.close(number)
         except OSError as error:
             raise StorageError(f"cannot write {self._uri}: {error.strerror}") from error

@@ -3,6 +3,8 @@
 Uploads are found by looking: their age is the time since they were uploaded or asked for last. Who uploads or
 asks holds the lock of the part of the store they lie in, and so does who removes one: an upload that was just
 acknowledged is never taken away by somebody who had looked before.
+
+Writers that are killed leave parts behind, under names that only parts have; they are found by looking, too.
 """
 
 from __future__ import annotations
@@ -10,13 +12,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 
 from volery_controlplane.storage.files import locked
+
+_PARTS = {
+    "executions": re.compile(r"\.volery-\w{8}\.arriving"),  # of tasks
+    "logs": re.compile(r"(stdout|stderr|platform)\.part"),  # of workers
+}
+_OWN_PART = re.compile(r"installation\.\d+\.part")
+_SLICE = 0.05
+"""Seconds that looking for parts takes, and rests, at a time: a store may hold millions of files."""
 
 
 class FileSweep:
@@ -48,6 +59,20 @@ class FileSweep:
         """Removes what is left of uploads that broke off."""
         return await asyncio.to_thread(self._remove_incoming, age.total_seconds())
 
+    async def remove_parts(self, age: timedelta) -> int:
+        """Removes what writers left behind that were killed half-way; gives how much that was.
+
+        Args:
+            age: how long nobody may have touched a part: others may be writing.
+        """
+        looking = self._removing_parts(time.time() - age.total_seconds())
+        removed, goes_on = 0, True
+        while goes_on:
+            count, goes_on = await asyncio.to_thread(_for_a_while, looking)
+            removed += count
+            await asyncio.sleep(_SLICE)
+        return removed
+
     def _belongs(self, installation_id: str) -> bool:
         mark = self._directory / "installation"
         with contextlib.suppress(FileExistsError):
@@ -73,6 +98,13 @@ class FileSweep:
                     (here / name).unlink(missing_ok=True)
                     removed += 1
         return removed
+
+    def _removing_parts(self, until: float) -> Iterator[int]:
+        """Yields how many were removed, folder by folder."""
+        yield _remove_parts(self._directory, os.listdir(self._directory), _OWN_PART, until)
+        for top, pattern in _PARTS.items():
+            for folder, _, files in os.walk(self._directory / top):
+                yield _remove_parts(Path(folder), files, pattern, until)
 
     def _inside(self, target: str) -> Path:
         place = Path(os.path.normpath(self._directory / target))
@@ -122,4 +154,27 @@ def _remove_all(place: Path) -> int:
         return 0
     with contextlib.suppress(OSError):  # something else lies there
         place.parent.rmdir()
+    return removed
+
+
+def _for_a_while(removing: Iterator[int]) -> tuple[int, bool]:
+    """How much was removed, and whether there is more to look at."""
+    end, removed = time.monotonic() + _SLICE, 0
+    for count in removing:
+        removed += count
+        if time.monotonic() > end:
+            return removed, True
+    return removed, False
+
+
+def _remove_parts(folder: Path, names: Sequence[str], pattern: re.Pattern[str], until: float) -> int:
+    removed = 0
+    for name in names:
+        if pattern.fullmatch(name):
+            # Another control plane may clear it at the same time, or its writer end it.
+            with contextlib.suppress(OSError):
+                # When its name or content changed: content that is renamed to a part may be old.
+                if (folder / name).lstat().st_ctime <= until:
+                    (folder / name).unlink()
+                    removed += 1
     return removed
