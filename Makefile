@@ -56,7 +56,7 @@ test-model: install ## Random histories of the walk and of the whole protocol, H
 	VOLERY_TEST_HISTORIES=$(HISTORIES) $(BIN)/pytest -q -n 2 tests/model
 
 test-crash: install ## Kill real processes at random moments and judge what is left
-	$(BIN)/pytest -q -m crash tests/e2e
+	$(BIN)/pytest -q -m crash -n 2 tests/e2e
 
 test-crash-deep: install ## The same with 500 kills and more
 	VOLERY_TEST_KILLS=250 $(BIN)/pytest -q -m crash -n 2 tests/e2e

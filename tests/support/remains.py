@@ -18,6 +18,7 @@ _REASONS = tuple(
         r"starts",
         r"tmp",
         r"volery\.sock",  # a killed server's; the next one takes its place
+        r"\.gitignore|(engine|children)\.lock|logs(/\w+\.log)?",  # of an engine that `volery up` ran
         r"storage(/incoming|/blobs|/logs|/executions)?",
         r"storage/installation",  # whose storage it is
         rf"storage/blobs/[0-9a-f]{{2}}(/{_HASH})?",
