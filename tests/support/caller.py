@@ -43,7 +43,7 @@ from voleryidl.execution.v1.execution_service_pb2 import (
 )
 
 SUCCEEDED = ExecutionPhase.EXECUTION_PHASE_SUCCEEDED
-# A killed task process may be the task's own fault, so it counts against the task's budget.
+# More is killed here than a sane policy has patience for.
 PATIENT = RetryPolicy(count=1_000, infrastructure_count=1_000)
 PATIENCE = 180.0
 """Seconds that something may take on a busy machine before a test says that it never comes."""
