@@ -3,10 +3,12 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
+import time
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import grpc
@@ -27,6 +29,7 @@ from volery_controlplane.grpc.interceptors import Limits
 from volery_controlplane.grpc.server import SERVICES, Entrance, Server, Servicers
 from volery_controlplane.services.authentication import Authentication
 from volery_controlplane.settings import Settings
+from volery_controlplane.storage import sweeping
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceServicer
 from voleryidl.engine.v1.engine_service_pb2_grpc import EngineServiceServicer
 from voleryidl.execution.v1.execution_service_pb2 import (
@@ -237,3 +240,19 @@ async def test_a_second_start_finds_everything_as_it_was(settings: Settings) -> 
             execution = await wire.created("kept")
         await plane.stop()
     assert execution.id.name == "kept"
+
+
+async def test_a_start_clears_what_killed_writers_left_in_the_store_an_hour_ago(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    part = settings.storage / "logs" / "7" / "n0" / "1" / "stdout.part"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"half")
+    later = SimpleNamespace(time=lambda: time.time() + 3700, monotonic=time.monotonic)
+    monkeypatch.setattr(sweeping, "time", later)
+    plane = ControlPlane(settings)
+    await plane.start()
+    async with asyncio.timeout(60):
+        while part.exists():  # noqa: ASYNC110  # nobody tells, since nobody waits for it
+            await asyncio.sleep(0.01)
+    await plane.stop()
