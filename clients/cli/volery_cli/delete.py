@@ -13,7 +13,7 @@ def delete() -> None:
     """Remove something before its time; what is kept how long otherwise is the server's to say."""
 
 
-@delete.command()
+@delete.command(short_help="Remove executions that are over.")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...")
 @place_options
 def execution(names: tuple[str, ...], place: Place) -> int:

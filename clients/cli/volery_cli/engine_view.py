@@ -40,7 +40,8 @@ def _plane(health: EngineHealth, now: datetime) -> Iterator[Line]:
         (f" {plane.version}", ""),
         (f"  {plane.database}", ""),
         (f"  up {up}", ""),
-        (f"  {plane.worker_streams} worker streams, {plane.calls} calls, {plane.watches} watches", "dim"),
+        (f"  {_counted(plane.worker_streams, 'worker stream')}, ", "dim"),
+        (f"{_counted(plane.calls, 'call')}, {_counted(plane.watches, 'watch', 'watches')}", "dim"),
     )
     rates = health.rates
     yield _line(
@@ -144,6 +145,10 @@ def _line(*pieces: Piece) -> Line:
 
 def _blank() -> Line:
     return Line("", ())
+
+
+def _counted(count: int, one: str, many: str = "") -> str:
+    return f"{count} {one}" if count == 1 else f"{count} {many or f'{one}s'}"
 
 
 def _rate(rate: float) -> str:

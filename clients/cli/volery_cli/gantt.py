@@ -142,6 +142,7 @@ class Timeline:
         bars: every attempt.
         sums: seconds by part, of all attempts together.
         path: the critical path, first to last.
+        names: for people, of the nodes on it, by their paths.
     """
 
     name: str
@@ -151,6 +152,7 @@ class Timeline:
     bars: Sequence[Bar]
     sums: Mapping[Part, float]
     path: Sequence[Step]
+    names: Mapping[str, str] = field(default_factory=dict)
 
     def path_sums(self) -> dict[str, float]:
         """Where the time of the execution itself went: by part on its critical path, and between them."""
@@ -161,6 +163,17 @@ class Timeline:
         found["commit and decisions"] = max(0.0, self.seconds - sum(found.values()))
         return found
 
+    def path_names(self, most: int) -> list[str]:
+        """The critical path for people; of a long one its begin and end."""
+        names = [self.names.get(step.bar.path) or step.bar.path for step in self.path]
+        names = [
+            name if step.bar.attempt == 1 else f"{name} (attempt {step.bar.attempt})"
+            for name, step in zip(names, self.path, strict=True)
+        ]
+        left = len(names) - most
+        half = most // 2
+        return [*names[:half], f"{left} more", *names[-half:]] if left > 0 else names
+
 
 def timeline(
     execution: Execution, nodes: Iterable[Node], attempts: Iterable[Attempt], now: datetime
@@ -169,14 +182,17 @@ def timeline(
     zero = execution.create_time or now
     bars = [bar for attempt in attempts if (bar := _bar(attempt, zero, now)) is not None]
     sums = {part: sum(bar.seconds(part) for bar in bars) for part in Part}
+    known = {node.path: node for node in nodes}
+    path = critical_path(bars)
     return Timeline(
         name=execution.name,
         phase=execution.phase.value,
         seconds=max(0.0, ((execution.end_time or now) - zero).total_seconds()),
-        rows=_rows(nodes, bars),
+        rows=_rows(known, bars),
         bars=bars,
         sums=sums,
-        path=critical_path(bars),
+        path=path,
+        names={step.bar.path: _full_name(step.bar.path, known) for step in path},
     )
 
 
@@ -207,11 +223,10 @@ def _bar(attempt: Attempt, zero: datetime, now: datetime) -> Bar | None:
     return Bar(attempt.path, attempt.attempt, attempt.phase, tuple(segments)) if segments else None
 
 
-def _rows(nodes: Iterable[Node], bars: Iterable[Bar]) -> list[Row]:
+def _rows(known: Mapping[str, Node], bars: Iterable[Bar]) -> list[Row]:
     of_node: dict[str, list[Bar]] = defaultdict(list)
     for bar in bars:
         of_node[bar.path].append(bar)
-    known = {node.path: node for node in nodes}
     items: dict[str, list[str]] = defaultdict(list)
     for path in of_node.keys() | known.keys():
         above, _, last = path.rpartition("/")
@@ -247,6 +262,15 @@ def _label(path: str, node: Node | None) -> str:
     if node is None or last.isdigit():
         return f"[{last}]" if last.isdigit() else last
     return (node.target_name.rpartition(".")[2] or last) if node.name == last else node.name
+
+
+def _full_name(path: str, known: Mapping[str, Node]) -> str:
+    """A node with what lies above it: `prepare/fit`, or `fit[7]` for an item of a map."""
+    name = ""
+    for above in _prefixes(path):
+        label = _label(above, known.get(above))
+        name += label if label.startswith("[") or not name else f"/{label}"
+    return name
 
 
 def ranges(numbers: Sequence[int]) -> str:

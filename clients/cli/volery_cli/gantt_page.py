@@ -14,6 +14,8 @@ ROW = 22
 FINEST = 600
 """Rows of several bars, which may lie over each other, are drawn by cells, of which a row has so many."""
 
+MOST_STEPS = 40
+
 NAMES = {Part.WAITING: "waiting", Part.STARTUP: "startup", Part.CODE: "code", Part.COMMIT: "commit"}
 
 STYLE = """
@@ -47,7 +49,7 @@ def page(found: Timeline) -> str:
             f"<h1>{name}</h1><p>{phase}, {span(found.seconds)}, {len(found.bars)} attempts</p>",
             *_chart(found),
             *_table(found),
-            f"<p>Critical path: {escape(_path(found))}</p>",
+            f"<p>Critical path: {escape(' → '.join(found.path_names(MOST_STEPS)))}</p>",
             "</body></html>",
             "",
         )
@@ -116,10 +118,3 @@ def _table(found: Timeline) -> Iterator[str]:
             f"<td>{span(on_path[name])}</td></tr>"
         )
     yield "</table>"
-
-
-def _path(found: Timeline) -> str:
-    names = [f"{step.bar.path}" for step in found.path]
-    if len(names) > 40:
-        names = [*names[:20], f"{len(names) - 40} more", *names[-20:]]
-    return " → ".join(names)

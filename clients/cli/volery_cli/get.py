@@ -26,7 +26,7 @@ def get() -> None:
     """Show one thing in full."""
 
 
-@get.command("execution")
+@get.command("execution", short_help="Show an execution.")
 @click.argument("name")
 @click.option("--why", is_flag=True, help="Say only why it stands where it does: what it waits for.")
 @place_options
@@ -43,7 +43,7 @@ def execution(name: str, why: bool, place: Place, output: str) -> int:
     return Exit.OK
 
 
-@get.command("node")
+@get.command("node", short_help="Show one node of an execution.")
 @click.argument("name")
 @click.argument("path")
 @place_options

@@ -128,7 +128,7 @@ def projects(filter_: str, limit: int, place: Place, output: str) -> int:
     return Exit.OK
 
 
-@listing.command("activations")
+@listing.command("activations", short_help="List which version was active when.")
 @click.argument("name")
 @click.option("-n", "--limit", type=Count(1), default=20, help="At most this many.")
 @place_options

@@ -134,14 +134,5 @@ def _sums(sums: Mapping[str, float], unicode: bool) -> Iterator[Piece]:
 
 def _path(found: Timeline, unicode: bool) -> Iterator[Piece]:
     arrow = " → " if unicode else " > "
-    labels = {row.path: row.label for row in found.rows}
-    names = []
-    for step in found.path:
-        path = step.bar.path
-        label = labels.get(path) or path
-        names.append(label if step.bar.attempt == 1 else f"{label} (attempt {step.bar.attempt})")
-    left = len(names) - MOST_STEPS
-    if left > 0:
-        names = [*names[: MOST_STEPS // 2], f"{left} more", *names[-(MOST_STEPS // 2) :]]
     yield "critical path    ", "dim"
-    yield arrow.join(names), ""
+    yield arrow.join(found.path_names(MOST_STEPS)), ""

@@ -196,3 +196,25 @@ def test_names_cannot_break_the_page() -> None:
 )
 def test_numbers_are_told_as_ranges(numbers: list[int], text: str) -> None:
     assert ranges(numbers) == text
+
+
+def test_the_critical_path_names_nodes_as_people_know_them_in_the_terminal_and_on_the_page() -> None:
+    found = laid(
+        [
+            attempt("n0", 0, 0.1, 0.2, None, 1, 1.1),
+            attempt("n1/3", 1, 1.1, 1.2, None, 2, 2.1, number=2),
+            attempt("n2/n0", 2, 2.1, 2.2, None, 9, 9.1),
+        ],
+        [
+            *(node("n0", "load"), node("n1", "fit"), node("n1/3"), node("n2", "finish")),
+            node("n2/n0", "tell"),
+        ],
+    )
+    told = "load → fit[3] (attempt 2) → finish/tell"
+    assert any(told in "".join(text for text, _ in line.pieces) for line in chart(found, 100))
+    assert f"Critical path: {told}" in page(found)
+
+
+def test_a_long_critical_path_is_told_by_its_begin_and_end() -> None:
+    found = laid([attempt(f"n{step}", step, step, step, None, step + 1, step + 1) for step in range(10)])
+    assert found.path_names(4) == ["n0", "n1", "6 more", "n8", "n9"]
