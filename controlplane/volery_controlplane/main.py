@@ -131,8 +131,10 @@ def _parser() -> argparse.ArgumentParser:
     database = argparse.ArgumentParser(add_help=False)
     database.add_argument("--database", help="sqlite:///path or postgresql://…")
     database.add_argument("--synchronous", choices=("full", "normal", "off"), help="SQLite's durability")
-    database.add_argument("--log-format", choices=("console", "json"))
-    database.add_argument("--log-level", choices=("debug", "info", "warning", "error"))
+    database.add_argument("--log-format", choices=("console", "json"), help="how its own log is written")
+    database.add_argument(
+        "--log-level", choices=("debug", "info", "warning", "error"), help="the least that is logged"
+    )
     serve = commands.add_parser("serve", parents=[database], help="serve clients and workers")
     serve.add_argument(
         "--listen", help="unix:///path or host:port; beyond loopback with authentication and TLS only"

@@ -37,7 +37,9 @@ def add_token_commands(commands: Commands, database: argparse.ArgumentParser) ->
     verbs = parser.add_subparsers(dest="verb", required=True)
     create = verbs.add_parser("create", parents=[database], help="make a token and show it once")
     create.add_argument("--name", required=True, help="who bears it, for the records")
-    create.add_argument("--role", required=True, choices=[str(role) for role in GRANTABLE])
+    create.add_argument(
+        "--role", required=True, choices=[str(role) for role in GRANTABLE], help="what its bearer may do"
+    )
     create.add_argument(
         "--project", action="append", default=[], help="limit it to this project; may be repeated"
     )

@@ -83,10 +83,21 @@ def parse(arguments: list[str] | None = None) -> Settings:
     parser = argparse.ArgumentParser(prog="volery-worker", description="Runs a worker of the data plane.")
     commands = parser.add_subparsers(dest="command", required=True)
     run = commands.add_parser("run", help="walk executions until told to stop")
-    run.add_argument("--server", default=environment.get("VOLERY_SERVER", "127.0.0.1:8470"))
-    run.add_argument("--worker-id", default=environment.get("VOLERY_WORKER_ID", socket.gethostname()))
     run.add_argument(
-        "--state", type=Path, default=Path(environment.get("VOLERY_WORKER_STATE", ".volery/worker"))
+        "--server",
+        default=environment.get("VOLERY_SERVER", "127.0.0.1:8470"),
+        help="the control plane: unix:///path, host:port or https://host:port",
+    )
+    run.add_argument(
+        "--worker-id",
+        default=environment.get("VOLERY_WORKER_ID", socket.gethostname()),
+        help="its name, by default the host's; one live worker a name",
+    )
+    run.add_argument(
+        "--state",
+        type=Path,
+        default=Path(environment.get("VOLERY_WORKER_STATE", ".volery/worker")),
+        help="the directory of bundles, scratch files and the name's lock",
     )
     slots = int(environment.get("VOLERY_WORKER_SLOTS", os.cpu_count() or 1))
     run.add_argument("--slots", type=int, default=slots, help="task processes at a time")
@@ -94,7 +105,11 @@ def parse(arguments: list[str] | None = None) -> Settings:
     run.add_argument("--executions", type=int, default=executions, help="executions walked at a time")
     grace = float(environment.get("VOLERY_WORKER_DRAIN_GRACE", "30"))
     run.add_argument("--drain-grace", type=float, default=grace, help="seconds for running tasks on SIGTERM")
-    run.add_argument("--interpreter", default=environment.get("VOLERY_TASK_PYTHON", ""))
+    run.add_argument(
+        "--interpreter",
+        default=environment.get("VOLERY_TASK_PYTHON", ""),
+        help="the Python that runs tasks; by default the worker's own",
+    )
     room = int(environment.get("VOLERY_WORKER_BUNDLE_ROOM", 2 * 1024 * 1024 * 1024))
     run.add_argument("--bundle-room", type=int, default=room, help="bytes of unpacked bundles that are kept")
     transport = environment.get("VOLERY_WORKER_TRANSPORT", "auto")
@@ -108,9 +123,9 @@ def parse(arguments: list[str] | None = None) -> Settings:
         help="let others than users of this machine read them",
     )
     log_format = environment.get("VOLERY_WORKER_LOG_FORMAT", "json")
-    run.add_argument("--log-format", choices=FORMATS, default=log_format)
+    run.add_argument("--log-format", choices=FORMATS, default=log_format, help="how its own log is written")
     log_level = environment.get("VOLERY_WORKER_LOG_LEVEL", "info")
-    run.add_argument("--log-level", choices=LEVELS, default=log_level)
+    run.add_argument("--log-level", choices=LEVELS, default=log_level, help="the least that is logged")
     for name, told in (
         ("token_file", "holds the token that the worker shows"),
         ("tls_ca", "authorities that sign control planes, in PEM"),
