@@ -270,7 +270,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             return  # it is late, not said twice: it may well be committed yet
         plane.database.fuse = None
         before = look(world.link, lambda tx: _all(tx, keys))
-        session = WorkerSession(session_id, "anna", (), b"")
+        session = WorkerSession(session_id, "anna", (), plane.database.installation_secret())
         answer = world.loop.run_until_complete(plane.work.report(session, batch))
         assert look(world.link, lambda tx: _all(tx, keys)) == before, "a repeat changed something"
         for key, told in zip(keys, answer.acknowledgements, strict=True):

@@ -31,12 +31,14 @@ from volery_controlplane.domain.records import (
     Micros,
     ProjectRecord,
 )
+from volery_controlplane.domain.references import References
 from volery_controlplane.grpc.workers import WorkerServicer
 from volery_controlplane.loops.leases import expire_leases, wake_parked
 from volery_controlplane.services.dispatch import Dispatcher
 from volery_controlplane.services.executions import ExecutionIntention, Executions
 from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.projects import Tenancy
+from volery_controlplane.services.streams import WorkStreams
 from volery_controlplane.services.wakeups import LocalWakeups
 from volery_controlplane.services.work import WorkerSession, WorkService, WorkSettings
 from volery_dataplane.worker.logs import LogShipper
@@ -45,6 +47,7 @@ from volery_dataplane.worker.ports import (
     AttemptOrder,
     Cancelled,
     Failed,
+    Load,
     Observation,
     Started,
     Succeeded,
@@ -109,13 +112,14 @@ class PlaneProcess:
     """A control plane, from its start until it is killed."""
 
     def __init__(self, world: World) -> None:
+        self._problems = world.problems
         self.death = asyncio.Event()
         self.database = InlineDatabase(world.link, self.kill)
         self.wakeups = LocalWakeups()
         settings = WorkSettings(lease=LEASE, storage_uri="file:///nowhere")
         self.work = WorkService(self.database, self.wakeups, settings)
         self.dispatcher = Dispatcher(self.work, self.wakeups)
-        self.servicer = WorkerServicer(self.work, self.dispatcher)
+        self.servicer = WorkerServicer(self.work, WorkStreams(self.work, self.dispatcher))
         self.executions = Executions(
             self.database,
             self.wakeups,
@@ -124,6 +128,7 @@ class PlaneProcess:
             timedelta(minutes=1),
             self.dispatcher,
             Listening(asyncio.Event()),
+            References(settings.storage_uri),
         )
         self.streams: list[Stream] = []
         self.sessions: dict[str, WorkerSession] = {}
@@ -145,7 +150,13 @@ class PlaneProcess:
     def spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         task = asyncio.create_task(work)
         self._tasks.append(task)
+        task.add_done_callback(self._ended)
         return task
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        """A call that fails would else only be waited for in vain."""
+        if not task.cancelled() and (problem := task.exception()):
+            self._problems.append(f"a call failed: {problem!r}")
 
     def kill(self) -> None:
         """Nothing of it happens any more."""
@@ -188,6 +199,9 @@ class Hands:
         self.ended: list[Observation] = []
         self._launched: set[AttemptKey] = set()
         self._judge = judge
+
+    def load(self) -> Load:
+        return Load(busy=len(self.running))
 
     async def start(self) -> None:
         return None
@@ -508,7 +522,9 @@ class World:
             kind=ENTITY_KIND_WORKFLOW, project=PROJECT, domain=DOMAIN, name=execution.name, version="1"
         )
         inputs = LiteralMap(literals={"x": integer(GIVEN)})
-        record, _ = await plane.executions.create(ExecutionIntention(execution.id, target, "ada", inputs))
+        record, _ = await plane.executions.create(
+            ExecutionIntention(execution.id, target, "ada", inputs=inputs)
+        )
         plane.expect_end(record.key)
 
     def abort(self, execution: Execution) -> None:
