@@ -10,7 +10,7 @@ import pytest
 from volery_controlplane.domain import reports
 from volery_controlplane.domain.errors import Stale
 from volery_controlplane.domain.records import FoldedReport
-from volery_controlplane.services import work as work_service
+from volery_controlplane.services import waves
 from volery_controlplane.services.work import WorkService
 from volery_controlplane.store.executions import SqlExecutionStore
 from volery_dataplane.domain import restoring, tree
@@ -108,7 +108,7 @@ def the_fence_is_not_checked(patch: pytest.MonkeyPatch) -> None:
         report.fencing_token = head.fencing_token
         return judge(replace(head, session_id=session_id), report, session_id)
 
-    patch.setattr(work_service, "judge", believed)
+    patch.setattr(waves, "judge", believed)
 
 
 def a_repeat_is_applied_twice(patch: pytest.MonkeyPatch) -> None:
@@ -119,8 +119,8 @@ def a_repeat_is_applied_twice(patch: pytest.MonkeyPatch) -> None:
             report.number = head.last_report + 1
         return judge(head, report, session_id)
 
-    patch.setattr(work_service, "is_repeat", lambda head, report: False)
-    patch.setattr(work_service, "judge", again)
+    patch.setattr(waves, "is_repeat", lambda head, report: False)
+    patch.setattr(waves, "judge", again)
 
 
 def attempts_are_launched_before_they_are_committed(patch: pytest.MonkeyPatch) -> None:

@@ -3,33 +3,25 @@
 One method per message of the `Work` stream. `report` is the hot path: one wave, one transaction, one
 acknowledgement; a refused report of one execution leaves the others of its wave untouched.
 
-It is long since these messages are one protocol over the same sessions; handing out is in `assignments`.
+It is long since these messages are one protocol over the same sessions; handing out is in `assignments`, and
+what one wave does to the database in `waves`.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import AsyncIterator, Coroutine, Mapping, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, TypeVar
 
 import structlog
-from volery_rules.phases import TERMINAL_EXECUTION_PHASES
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
-from voleryidl.core.v1.literals_pb2 import LiteralMap
-from voleryidl.core.v1.phase_pb2 import CacheStatus
-from voleryidl.core.v1.reason_pb2 import ErrorReason
-from voleryidl.event.v1.event_pb2 import CacheSource
 from voleryidl.worker.v1.worker_service_pb2 import (
-    Acknowledgement,
     AcknowledgementBatch,
     Assignment,
-    CacheAnswer,
     ExecutionInbox,
     ExecutionLogs,
-    ExecutionReport,
     Hello,
     ItemValues,
     NodeOutput,
@@ -39,31 +31,18 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     Welcome,
 )
 
-from volery_controlplane.domain.errors import Invalid, NotFound, Refusal, Stale
+from volery_controlplane.domain.errors import Invalid, NotFound, Stale
 from volery_controlplane.domain.records import (
-    CacheRow,
-    ExecutionHead,
     ExecutionKey,
-    ExecutionName,
-    FoldedReport,
     LogRow,
     Micros,
-    NodeRow,
     SessionRecord,
 )
 from volery_controlplane.domain.references import References
 from volery_controlplane.domain.reports import (
-    Hit,
-    abandon,
-    cache_rows,
-    cache_source,
-    fold,
-    is_repeat,
-    judge,
     micros,
 )
 from volery_controlplane.services.assignments import (
-    SNAPSHOT_PAGE,
     Claim,
     claim_for,
     inbox_entries,
@@ -73,9 +52,10 @@ from volery_controlplane.services.assignments import (
 from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
 from volery_controlplane.services.spans import ExecutionSpans
-from volery_controlplane.services.uses import note_entries, note_hits, note_orphans, note_values
+from volery_controlplane.services.uses import note_orphans
 from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
+from volery_controlplane.services.waves import WaveOutcome, commit_wave
 
 log = structlog.get_logger(__name__)
 
@@ -86,9 +66,6 @@ IMPOSSIBLE_LEASES = 10
 
 Not fewer, since control planes of one installation may differ in how long a lease lasts.
 """
-
-ANSWER_BYTES = 1024 * 1024
-"""Outputs of cache hits in one acknowledgement; those of further hits are fetched when needed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,24 +206,26 @@ class WorkService:
     async def _report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
         reports = batch.reports
         references = self._references
-        outcome = await self._database.transact(lambda tx: _commit(tx, session, reports, references))
+        outcome = await self._database.transact(
+            lambda tx: commit_wave(tx, session.session_id, session.worker_id, reports, references)
+        )
         self._measure(outcome)
         if self._spans is not None:
             self._spans.ended(outcome.ended)
         notify = self._wakeups.notify_execution
         for key in outcome.changed:
             notify(key)
-        for key in outcome.ended:
+        for key in (*outcome.ended, *outcome.ended_before):
             self._wakeups.notify_ended(key)
         for project, domain in outcome.projects:
             self._wakeups.notify_project(project, domain)
         if outcome.let_go:
-            for key in outcome.let_go:
-                session.inbox_sent.pop(key, None)
+            # A repeat finds that room was made before; on a new stream it may be what makes it.
+            room = sum([session.inbox_sent.pop(key, None) is not None for key in outcome.let_go])
             if outcome.given_back:
                 session.draining, session.capacity = True, 0
-            elif not session.draining:
-                session.capacity += len(outcome.let_go)
+            else:
+                _add_room(session, room)
             if len(outcome.let_go) > len(outcome.ended):
                 self._wakeups.notify_parked()
             if self._backlog or outcome.given_back:
@@ -265,7 +244,7 @@ class WorkService:
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.debug("something was not committed", reason=repr(problem))  # whoever waits is told
 
-    def _measure(self, outcome: _Outcome) -> None:
+    def _measure(self, outcome: WaveOutcome) -> None:
         measures = self.measures
         measures.wave.observe(len(outcome.acknowledgements))
         measures.reports.update(outcome.reports)
@@ -452,175 +431,6 @@ def _add_room(session: WorkerSession, executions: int) -> None:
     """Gives room back that was taken off and not used."""
     if not session.draining:
         session.capacity += executions
-
-
-@dataclass(slots=True)
-class _Outcome:
-    acknowledgements: list[Acknowledgement] = field(default_factory=list)
-    changed: list[ExecutionKey] = field(default_factory=list)
-    ended: list[ExecutionKey] = field(default_factory=list)
-    let_go: list[ExecutionKey] = field(default_factory=list)
-    given_back: bool = False
-    projects: set[tuple[str, str]] = field(default_factory=set)
-    reports: Counter[str] = field(default_factory=Counter)
-    nodes: Counter[int] = field(default_factory=Counter)
-    ended_phases: Counter[int] = field(default_factory=Counter)
-    value_bytes: int = 0
-
-
-def _commit(
-    tx: Transaction, session: WorkerSession, reports: Sequence[ExecutionReport], references: References
-) -> _Outcome:
-    """One wave in one transaction."""
-    keys = [ExecutionKey(report.execution_key) for report in reports]
-    heads = tx.executions.heads(keys)
-    now = tx.now
-    found = _lookup(tx, reports, now)
-    outcome = _Outcome()
-    folded: dict[ExecutionKey, FoldedReport] = {}
-    writes: dict[ExecutionKey, list[tuple[CacheRow, bool]]] = {}
-    answers: dict[ExecutionKey, Acknowledgement] = {}
-    for report in reports:
-        key = ExecutionKey(report.execution_key)
-        head = heads.get(key)
-        answer = Acknowledgement(execution_key=key, number=report.number)
-        outcome.acknowledgements.append(answer)
-        if head is not None and is_repeat(head, report):
-            _answer_again(tx, answer, report)
-            _tell_again(outcome, head, report)
-            outcome.reports["repeated"] += 1
-            continue
-        try:
-            if key in folded:
-                raise Invalid("a batch has one report of an execution at most")
-            head = judge(head, report, session.session_id)
-            if report.abandoned:
-                report = _abandon(tx, key, report)
-            hits = [Hit(item.path, found[item.key]) for item in report.cache_lookups if item.key in found]
-            folded[key] = fold(head, report, hits, session.worker_id, now)
-            if report.cache_writes:
-                writes[key] = cache_rows(report, ExecutionName(head.project, head.domain, head.name), now)
-        except Refusal as refusal:
-            answer.refusal, answer.message = refusal.reason, refusal.message
-            continue
-        except Exception:  # a report that we cannot fold must not keep the others of its wave from theirs
-            log.exception("a report could not be folded", execution=key)
-            answer.refusal = ErrorReason.ERROR_REASON_INTERNAL
-            answer.message = "the control plane could not make sense of a report; its log says why"
-            continue
-        answers[key] = answer
-        _answer_lookups(answer, report, found)
-    _apply(tx, folded, answers)
-    for answer in outcome.acknowledgements:
-        if answer.refusal:
-            stale = answer.refusal == ErrorReason.ERROR_REASON_STALE
-            outcome.reports["stale" if stale else "refused"] += 1
-    taken_over = [
-        (lookup.key, report.execution_key)
-        for report in reports
-        for lookup in report.cache_lookups
-        if lookup.key in found and report.execution_key in folded
-    ]
-    kept = []
-    for key, item in folded.items():
-        for row, overwrite in writes.get(key, ()):
-            if tx.cache.put(row, overwrite):
-                kept.append(row)
-        outcome.changed.append(key)
-        outcome.reports["committed"] += 1
-        outcome.nodes.update([node.phase for node in item.nodes])
-        outcome.value_bytes += sum([len(value.content) for value in item.values])
-        if item.released or item.phase in TERMINAL_EXECUTION_PHASES:
-            outcome.let_go.append(key)
-            outcome.given_back |= item.released and not item.parked
-        if item.phase in TERMINAL_EXECUTION_PHASES:
-            outcome.ended.append(key)
-            outcome.ended_phases[item.phase] += 1
-        if item.phase != heads[key].phase:
-            outcome.projects.add((heads[key].project, heads[key].domain))
-    if taken_over:
-        note_hits(tx, taken_over, found, now)
-    note_values(tx, references, [(heads[key], item.values) for key, item in folded.items()])
-    if kept:
-        note_entries(tx, references, kept)
-    return outcome
-
-
-def _tell_again(outcome: _Outcome, head: ExecutionHead, report: ExecutionReport) -> None:
-    """Whoever waits for what a repeat says may not have been woken: its first answer was lost."""
-    outcome.changed.append(head.key)
-    if head.phase in TERMINAL_EXECUTION_PHASES:
-        outcome.ended.append(head.key)
-        outcome.projects.add((head.project, head.domain))
-    if head.phase in TERMINAL_EXECUTION_PHASES or report.HasField("release"):
-        outcome.let_go.append(head.key)
-
-
-def _abandon(tx: Transaction, key: ExecutionKey, report: ExecutionReport) -> ExecutionReport:
-    nodes: list[NodeRow] = []
-    while page := tx.executions.nodes(key, nodes[-1].path if nodes else "", SNAPSHOT_PAGE):
-        nodes.extend(page)
-    return abandon(report, nodes, tx.executions.by_key([key])[key].counts, tx.now)
-
-
-def _apply(
-    tx: Transaction,
-    folded: dict[ExecutionKey, FoldedReport],
-    answers: Mapping[ExecutionKey, Acknowledgement],
-) -> None:
-    """Writes a wave. A report that the store refuses is refused alone; the others are written again."""
-    while folded:
-        try:
-            tx.executions.apply(list(folded.values()))
-        except Refusal as refusal:
-            key = ExecutionKey(int(refusal.metadata.get("execution_key", "0")))
-            if key not in folded:
-                raise
-            answers[key].refusal, answers[key].message = refusal.reason, refusal.message
-            del folded[key]
-        else:
-            return
-
-
-def _lookup(tx: Transaction, reports: Sequence[ExecutionReport], now: Micros) -> Mapping[str, CacheRow]:
-    keys = {lookup.key for report in reports for lookup in report.cache_lookups}
-    return tx.cache.take(sorted(keys), now) if keys else {}
-
-
-def _answer_lookups(answer: Acknowledgement, report: ExecutionReport, found: Mapping[str, CacheRow]) -> None:
-    left = ANSWER_BYTES
-    for lookup in report.cache_lookups:
-        row = found.get(lookup.key)
-        if row is None:
-            answer.cache_answers.append(CacheAnswer(path=lookup.path, status=CacheStatus.CACHE_STATUS_MISS))
-            continue
-        left -= len(row.outputs)
-        answer.cache_answers.append(
-            CacheAnswer(
-                path=lookup.path,
-                status=CacheStatus.CACHE_STATUS_HIT,
-                outputs=LiteralMap.FromString(row.outputs) if left >= 0 else None,
-                source=cache_source(row),
-            )
-        )
-
-
-def _answer_again(tx: Transaction, answer: Acknowledgement, report: ExecutionReport) -> None:
-    """Answers the lookups of a repeat by what was committed: the cache may know more or less by now.
-
-    The outputs of hits are fetched when needed.
-    """
-    paths = [lookup.path for lookup in report.cache_lookups]
-    nodes = {row.path: row for row in tx.executions.nodes_by_path(ExecutionKey(report.execution_key), paths)}
-    for path in paths:
-        row = nodes.get(path)
-        if row is not None and row.cache_status == CacheStatus.CACHE_STATUS_HIT:
-            source = CacheSource.FromString(row.cache_source)
-            answer.cache_answers.append(
-                CacheAnswer(path=path, status=CacheStatus.CACHE_STATUS_HIT, source=source)
-            )
-        else:
-            answer.cache_answers.append(CacheAnswer(path=path, status=CacheStatus.CACHE_STATUS_MISS))
 
 
 def _log_rows(item: ExecutionLogs, now: Micros) -> list[LogRow]:

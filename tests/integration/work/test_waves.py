@@ -18,8 +18,10 @@ from voleryidl.execution.v1.execution_pb2 import PhaseCounts
 from voleryidl.worker.v1.worker_service_pb2 import (
     CacheLookup,
     CacheWrite,
+    Drain,
     ExecutionReport,
     NodeOutput,
+    Release,
     ReportBatch,
     ValueRef,
 )
@@ -83,8 +85,35 @@ async def test_a_repeat_of_the_last_report_is_acknowledged_though_the_execution_
     hand.read()
     report = hand.next_report(key, execution_event(SUCCEEDED))
     assert await hand.send(report) == await hand.send(report)
-    assert desk.hints.ended == [key], "the end is told once"
-    assert hand.session.capacity == 10, "and makes room once"
+    assert desk.hints.ended == [key, key], "who waits may not have heard of the first"
+    assert hand.session.capacity == 10, "room is made once"
+
+
+async def test_a_repeat_makes_room_on_the_stream_that_does_not_know_of_the_end(desk: Desk) -> None:
+    before = await desk.connect()
+    key = await desk.create()
+    before.read()
+    report = before.next_report(key, execution_event(SUCCEEDED))
+    after = await desk.connect(held=before.known, room=9)
+    await before.send(report)  # it was on its way to the commit when the stream broke
+    for _ in range(2):
+        (answer,) = await after.send(report)
+        assert answer.refusal == COMMITTED
+    assert after.session.capacity == 10
+
+
+async def test_a_worker_that_leaves_gets_no_room_for_saying_so_twice(desk: Desk) -> None:
+    before = await desk.connect()
+    key = await desk.create()
+    before.read()
+    report = before.next_report(key, release=Release(drain=Drain()))
+    after = await desk.connect(held=before.known, room=0)
+    await before.send(report)
+    await after.send(report)
+    await desk.settle()
+    assert after.session.capacity == 0
+    assert after.session.draining
+    assert await desk.claimable() == [key]
 
 
 async def cached(desk: Desk, key: str, value: int) -> None:
