@@ -10,14 +10,14 @@ The way of one attempt: `received(assignment)` makes a walk → `_turn` admits a
 `_acknowledged` launches it → `observed(Succeeded)` puts the result into the walk → `_turn` …
 
 This module is long since all of it reads and writes one state, what is held, changed and in flight,
-whose rules must be seen together; what has a state of its own is apart (`taking`, `walking`, `alarms`).
+whose rules must be seen together; what has a state of its own is apart (`taking`, `walking`, `places`,
+`alarms`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -47,6 +47,7 @@ from volery_dataplane.worker.alarms import Alarms
 from volery_dataplane.worker.lease import Lease
 from volery_dataplane.worker.logs import LogShipper
 from volery_dataplane.worker.measures import Measures
+from volery_dataplane.worker.places import Places
 from volery_dataplane.worker.ports import (
     AttemptKey,
     Clock,
@@ -124,9 +125,7 @@ class Worker:
         self._lease = Lease()
         self._walkings: dict[int, Walking] = {}
         self._changed: dict[int, Walking] = {}
-        self._ready: deque[Walking] = deque()
-        self._outstanding: set[AttemptKey] = set()
-        self._asking = 0  # attempts that wait for the cache, and will need a place
+        self._places = Places(launcher, self._may_start, self.defective)
         self._in_flight: ReportBatch | None = None
         self._sent_at = 0.0
         self._batch_number = 0
@@ -338,12 +337,9 @@ class Worker:
         self._spans.dropped(key)
         if walking is None:
             return
-        self._asking -= walking.asking
-        walking.asking = 0
         if walking.live:
             self._launcher.cancel(list(walking.live))
-            self._outstanding -= walking.live
-            walking.live.clear()
+        self._places.leave(walking)
         if self._draining and not self._walkings:
             self._drained.set()
 
@@ -356,7 +352,7 @@ class Worker:
         for observation in observations:
             key = observation.key
             if type(observation) is not Started:
-                self._outstanding.discard(key)
+                self._places.free(key)
             walking = self._walkings.get(key.execution_key)
             if walking is None or walking.token != key.fencing_token or walking.doomed:
                 continue
@@ -388,7 +384,7 @@ class Worker:
         if self._in_flight is not None or not self._connected or not self._may_act():
             return
         now = self._clock.now()
-        self._admit(now)
+        self._places.admit(self._changed, now)
         reports: list[ExecutionReport] = []
         size = 0
         for key, walking in list(self._changed.items()):
@@ -414,33 +410,8 @@ class Worker:
             self._send_reports(reports)
         self._alarms.arm(now)
 
-    def _admit(self, now: int) -> None:
-        """Gives free places to walks with ready nodes, in turn, so that no execution starves another."""
-        for walking in self._changed.values():
-            if walking.walk.ready and not walking.queued:
-                walking.queued = True
-                self._ready.append(walking)
-        free = self._launcher.capacity - len(self._outstanding) - self._asking
-        while free > 0 and self._ready:
-            share = max(1, free // len(self._ready))
-            for _ in range(len(self._ready)):
-                walking = self._ready.popleft()
-                walking.queued = False
-                if self._walkings.get(walking.key) is not walking or self._draining:
-                    continue
-                try:
-                    used = walking.walk.admit(min(share, free), now)
-                except Exception as defect:
-                    self.defective(walking, defect)
-                    continue
-                free -= used
-                if walking.walk.has_news:  # starts, or values to be read before there can be one
-                    self._changed[walking.key] = walking
-                if walking.walk.ready and used:
-                    walking.queued = True
-                    self._ready.append(walking)
-                if free <= 0:
-                    break
+    def _may_start(self, walking: Walking) -> bool:
+        return self._walkings.get(walking.key) is walking and not self._draining
 
     def _report(self, walking: Walking, now: int) -> ExecutionReport | None:
         if walking.again is not None:
@@ -448,7 +419,7 @@ class Worker:
         if walking.rest:
             return walking.say_rest()
         wave = walking.walk.take(now)
-        self._asking += walking.asked(wave)
+        self._places.ask(walking, wave)
         if wave.cancels:
             self._launcher.cancel(walking.cancelled_keys(wave))
         if wave.fetches or wave.blobs:
@@ -467,10 +438,7 @@ class Worker:
 
     def _intended(self, walking: Walking, wave: Wave) -> None:
         """Counts the starts of a wave as under way, from before it is committed."""
-        for start in wave.starts:
-            key = AttemptKey(walking.key, start.path, start.attempt, walking.token)
-            walking.live.add(key)
-            self._outstanding.add(key)
+        self._places.take(walking, wave)
         self._alarms.note(walking)
 
     def _release(self, walking: Walking, now: int) -> Release | None:
@@ -597,7 +565,7 @@ class Worker:
                 async with asyncio.timeout(grace):
                     await self._drained.wait()
             except TimeoutError:
-                log.warning("what still runs is stopped", attempts=len(self._outstanding))
+                log.warning("what still runs is stopped", attempts=len(self._places.taken))
         await self._launcher.stop(0)
         if self._walkings and self._connected:
             with contextlib.suppress(TimeoutError):

@@ -290,7 +290,7 @@ async def test_a_worker_that_lost_all_keeps_nothing_of_it() -> None:
     await stage.later(LEASE)
     worker = stage.worker
     assert not worker._walkings
-    assert not worker._outstanding
+    assert not worker._places.taken
     assert not worker._changed
     assert not worker._condemned
 
