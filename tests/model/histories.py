@@ -63,6 +63,7 @@ def _judge_journal(events: Sequence[Event], nodes: Sequence[NodeRow], model: Mod
     """Every change was legal when it was committed, and all of them together give the rows."""
     phases: dict[str, int] = {}
     ends: Counter[str] = Counter()
+    under_way: dict[str, set[str]] = {path: set() for path in model.widths}  # items by map
     over = False
     for event in events:
         assert not over, f"an event after the end: {event}"
@@ -77,6 +78,9 @@ def _judge_journal(events: Sequence[Event], nodes: Sequence[NodeRow], model: Mod
                 name for name in model.before.get(path, ()) if phases.get(name) != pb.NODE_PHASE_SUCCEEDED
             ]
             assert not early, f"{path} began before {early} had succeeded"
+        if (items := under_way.get(map_path := path.rpartition("/")[0])) is not None:
+            (items.discard if phase in TERMINAL_NODE_PHASES else items.add)(path)
+            assert len(items) <= model.widths[map_path], f"{map_path} has {sorted(items)} under way"
         phases[path] = phase
         ends[path] += phase in TERMINAL_NODE_PHASES
     assert phases == {node.path: node.phase for node in nodes}, "the journal and the rows differ"
