@@ -144,6 +144,12 @@ _BOUNDS = {
 _MOST = 150
 """Messages made for one request."""
 
+SIZE = MEGABYTE
+"""Bytes that texts and repetitions add to what one source makes, about."""
+
+HUGE_SIZE = 24 * MEGABYTE
+"""The same where texts may have megabytes: more than a server takes."""
+
 
 @dataclass
 class Known:
@@ -167,6 +173,7 @@ class Hostile:
         self._known = known
         self._is_huge = is_huge
         self._left = _MOST
+        self._bytes_left = HUGE_SIZE if is_huge else SIZE
 
     def fresh(self, kind: Descriptor, depth: int = 0) -> Message:
         """A message of a kind; deeper ones have fewer fields."""
@@ -227,7 +234,8 @@ class Hostile:
             message.ClearField(one.name)
         elif deed == 1 and many and not _is_map(one) and len(getattr(message, one.name)):
             copy = getattr(message, one.name)
-            copy.append(copy[self._chance.randrange(len(copy))])
+            again = copy[self._chance.randrange(len(copy))]
+            copy.extend([again] * self._affordable(1, _size(again)))
         elif deed == 2 and many and not _is_map(one) and len(getattr(message, one.name)) > 1:
             del getattr(message, one.name)[0]
         else:
@@ -254,7 +262,15 @@ class Hostile:
             target.extend(self._scalar(one) for _ in range(count))
             return
         made = [self._inner(one, depth + 1) for _ in range(min(count, 3))]
+        # What is within may be many already: products of such numbers would soon fill the memory.
+        count = len(made) + self._affordable(count - len(made), max(map(_size, made)))
         target.extend(made[index % len(made)] for index in range(count))
+
+    def _affordable(self, count: int, size: int) -> int:
+        """So many of a size, or as many as there are bytes left for."""
+        count = min(count, self._bytes_left // size)
+        self._bytes_left -= count * size
+        return count
 
     def _fill_map(self, target: Any, one: FieldDescriptor, depth: int) -> None:
         entry = one.message_type
@@ -288,6 +304,8 @@ class Hostile:
         match one.cpp_type:
             case FieldDescriptor.CPPTYPE_STRING:
                 text = self._text(one)
+                if text and not self._affordable(1, _size(text)):
+                    text = ""
                 return text if one.type == FieldDescriptor.TYPE_STRING else text.encode("utf-8", "replace")
             case FieldDescriptor.CPPTYPE_BOOL:
                 return self._chance.random() < 0.5
@@ -396,6 +414,13 @@ def _places(message: Message) -> Iterator[Message]:
                 yield from _places(inner)
         else:
             yield from _places(value)
+
+
+def _size(value: Any) -> int:
+    """Bytes, about, that one more of it takes."""
+    if isinstance(value, Message):
+        return value.ByteSize() + 2
+    return len(value.encode("utf-8", "replace")) + 2 if isinstance(value, str) else 10
 
 
 def _is_map(one: FieldDescriptor) -> bool:

@@ -17,6 +17,7 @@ from google.rpc.error_details_pb2 import ErrorInfo
 from google.rpc.status_pb2 import Status
 from voleryidl.core.v1.reason_pb2 import ErrorReason
 from voleryidl.data.v1 import data_service_pb2
+from voleryidl.engine.v1 import engine_service_pb2
 from voleryidl.execution.v1 import execution_service_pb2
 from voleryidl.project.v1 import project_service_pb2
 from voleryidl.registry.v1 import registry_service_pb2
@@ -64,6 +65,7 @@ RPCS = tuple(
     Rpc(method)
     for file in (
         data_service_pb2,
+        engine_service_pb2,
         execution_service_pb2,
         project_service_pb2,
         registry_service_pb2,
