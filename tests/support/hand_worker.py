@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
+from collections import deque
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -70,6 +71,7 @@ class HandWorker:
         self.call = self._call = call
         self._batches = 0
         self._reports: dict[int, int] = {}
+        self._early: deque[Assignment] = deque()  # came while an answer was waited for
 
     @classmethod
     @asynccontextmanager
@@ -104,14 +106,18 @@ class HandWorker:
         return found
 
     async def take(self) -> Assignment:
-        """Asks for one execution and gets it."""
-        await self.say(capacity=Capacity(executions=1))
-        while True:
-            message = await self.heard()
-            if message.WhichOneof("message") == "assignment_batch":
-                (assignment,) = message.assignment_batch.assignments
-                self._reports[assignment.execution_key] = assignment.last_report_number
-                return assignment
+        """Asks for one execution and gets it; when one ends the server gives another, unasked."""
+        if not self._early:
+            await self.say(capacity=Capacity(executions=1))
+        while not self._early:
+            self._keep(await self.heard())
+        assignment = self._early.popleft()
+        self._reports[assignment.execution_key] = assignment.last_report_number
+        return assignment
+
+    def _keep(self, message: WorkResponse) -> None:
+        if message.WhichOneof("message") == "assignment_batch":
+            self._early.extend(message.assignment_batch.assignments)
 
     async def report(
         self,
@@ -140,6 +146,7 @@ class HandWorker:
                 (answer,) = message.acknowledgement_batch.acknowledgements
                 assert answer.refusal == ErrorReason.ERROR_REASON_UNSPECIFIED, answer
                 return
+            self._keep(message)
 
     async def log(self, of: Assignment, path: str, text: bytes, offset: int = 0, attempt: int = 1) -> None:
         chunk = LogChunk(

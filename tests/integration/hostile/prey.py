@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import sqlite3
@@ -12,6 +13,7 @@ from typing import Any
 import grpc
 import psycopg
 from google.protobuf.message import Message
+from support.hand_worker import HandWorker
 from support.hostile_messages import Known
 from support.packages import chain, fan_out, identifier, integers, package
 from support.planes import Planes, Stubs
@@ -24,6 +26,7 @@ from voleryidl.data.v1.data_service_pb2 import (
     StatBlobRequest,
     UploadBlobRequest,
 )
+from voleryidl.engine.v1.engine_service_pb2 import GetEngineStatusRequest
 from voleryidl.event.v1.event_pb2 import ExecutionId
 from voleryidl.execution.v1 import execution_service_pb2 as executions
 from voleryidl.project.v1 import project_service_pb2 as projects
@@ -31,7 +34,8 @@ from voleryidl.registry.v1 import registry_service_pb2 as registry
 from voleryidl.worker.v1 import worker_service_pb2 as work
 
 HASH = "2cf24dba5fb0a30e26e83b2ac5b9e29e1b161e5c1fa7425e73043362938b9824"  # of "hello"
-HELD = "held"
+HELD, ENDED = "held", "ended"
+KEPT = "kept"  # has ended too; nobody guesses the name, so that it is not deleted
 PLACES = ("", "x", "-1", "1.-5", "99999999999999999999.1", "1.1.1", "0.0", "²", "1.\0", "9" * 5000)
 BY_NAME = {rpc.name: rpc for rpc in RPCS}
 
@@ -51,6 +55,7 @@ class Prey:
     def stocked(cls, planes: Planes, channel: grpc.Channel, worker: str) -> Prey:
         prey = cls(planes, channel, worker)
         prey._register()
+        prey._end()
         prey._execute()
         prey._hold()
         prey._read()
@@ -149,20 +154,43 @@ class Prey:
         self.say("StatBlob", StatBlobRequest(sha256=HASH))
         self.say("DownloadBlob", DownloadBlobRequest(sha256=HASH))
 
+    def _create(self, name: str) -> None:
+        options = ExecutionOptions(labels={"a": "b"}, tags=["t"])
+        self.say(
+            "CreateExecution",
+            executions.CreateExecutionRequest(
+                project="demo",
+                domain="development",
+                name=name,
+                target=identifier(EntityKind.ENTITY_KIND_WORKFLOW, "chain"),
+                inputs=integers(x=1),
+                options=options,
+            ),
+        )
+
+    def _end(self) -> None:
+        """Executions that a worker has walked to their ends, and one that was deleted after."""
+        names = (ENDED, KEPT, "deleted")
+        for name in names:
+            self._create(name)
+
+        async def walk() -> None:
+            async with (
+                grpc.aio.insecure_channel(self.planes.target) as channel,
+                HandWorker.connected(channel) as worker,
+            ):
+                for _ in names:
+                    await worker.run_chain(await worker.take())
+
+        asyncio.run(walk())
+        deletion = executions.DeleteExecutionRequest(id=_id("deleted"), request_id=str(uuid.uuid4()))
+        self.say("DeleteExecution", deletion)
+        self.say("DeleteExecution", deletion)  # a repeat
+        self.valid["DeleteExecution"].append([executions.DeleteExecutionRequest(id=_id(HELD))])
+
     def _execute(self) -> None:
         for name in (HELD, "waiting", "aborted"):
-            options = ExecutionOptions(labels={"a": "b"}, tags=["t"])
-            self.say(
-                "CreateExecution",
-                executions.CreateExecutionRequest(
-                    project="demo",
-                    domain="development",
-                    name=name,
-                    target=identifier(EntityKind.ENTITY_KIND_WORKFLOW, "chain"),
-                    inputs=integers(x=1),
-                    options=options,
-                ),
-            )
+            self._create(name)
         self.say("AbortExecution", executions.AbortExecutionRequest(id=_id("aborted"), cause="enough"))
 
     def _hold(self) -> None:
@@ -221,7 +249,11 @@ class Prey:
                 ),
             )
         self.say("GetExecutionData", executions.GetExecutionDataRequest(id=id))
-        self.say("ListNodeExecutions", executions.ListNodeExecutionsRequest(execution_id=id, page_size=1))
+        for name in (HELD, KEPT):
+            nodes = executions.ListNodeExecutionsRequest(execution_id=_id(name), page_size=1)
+            self.say("ListNodeExecutions", nodes)
+            self.say("ListAttempts", executions.ListAttemptsRequest(execution_id=_id(name), page_size=1))
+        self.say("GetEngineStatus", GetEngineStatusRequest(listed=1))
         self.valid["GetNodeExecution"] = [[executions.GetNodeExecutionRequest(execution_id=id, path="n0")]]
         self.valid["GetNodeExecutionData"] = [
             [executions.GetNodeExecutionDataRequest(execution_id=id, path="n0")]
@@ -241,7 +273,7 @@ class Prey:
         self.known.texts.update(
             project=["demo"],
             domain=["development"],
-            name=["chain", "fan", "add_one", "nightly", "x", "o0", HELD, "waiting"],
+            name=["chain", "fan", "add_one", "nightly", "x", "o0", HELD, "waiting", ENDED],
             version=["v1"],
             project_id=["demo", "birds"],
             node_id=["n0", "n1", ""],
@@ -256,18 +288,7 @@ class Prey:
         )
         self.known.texts["cursor"] = [
             base64.urlsafe_b64encode(json.dumps(["demo", "development", place]).encode()).decode().rstrip("=")
-            for place in (
-                "",
-                "x",
-                "-1",
-                "1.-5",
-                "99999999999999999999.1",
-                "1.1.1",
-                "0.0",
-                "²",
-                "1.\0",
-                "9" * 5000,
-            )
+            for place in PLACES
         ]
 
 
