@@ -140,6 +140,8 @@ async def test_many_callers_are_all_served_while_one_floods_the_server(planes: P
     async with AsyncExitStack() as stack:
         greedy = await stack.enter_async_context(client(planes, "greedy"))
         modest = [await stack.enter_async_context(client(planes, f"modest-{n}")) for n in range(20)]
+        await modest[0].registry.Register(package([chain("chain", 1)]))
+        await modest[0].created()
         asked = ListDomainsRequest()
         flooding, outcomes = asyncio.Event(), {"served": 0, "refused": 0}
         stop = False
@@ -163,7 +165,7 @@ async def test_many_callers_are_all_served_while_one_floods_the_server(planes: P
             await asyncio.gather(*(one.projects.ListDomains(asked, timeout=30) for one in modest))
             answer = await health.Check(health_pb2.HealthCheckRequest(), timeout=30)
             assert answer.status == health_pb2.HealthCheckResponse.SERVING
-        async with HandWorker.connected(modest[0].channel) as worker:
+        async with asyncio.timeout(60), HandWorker.connected(modest[0].channel) as worker:
             assert (await worker.take()).complete  # work goes on
         stop = True
         await asyncio.gather(*floods)
