@@ -32,6 +32,8 @@ from volery_controlplane.domain.errors import Invalid, Refusal, Transient, Viola
 DOMAIN = "volery"
 STATUS_LIMIT_KEY = "volery-status-limit"
 LONGEST_MESSAGE = 1500
+LONGEST_NAME = 500
+"""Of the characters of a name or place; what a caller sent may have millions, and is told back."""
 
 CODES: Mapping[type[Refusal], grpc.StatusCode] = MappingProxyType(
     {
@@ -85,7 +87,8 @@ def status_of(refusal: Refusal, limit: int) -> Status:
         The status; details that do not fit are left out from the end, the ErrorInfo never.
     """
     status = Status(code=code_of(refusal).value[0], message=shortened(refusal.message))
-    info = ErrorInfo(reason=reason_name(refusal.reason), domain=DOMAIN, metadata=refusal.metadata)
+    metadata = {key: shortened(value, LONGEST_NAME) for key, value in refusal.metadata.items()}
+    info = ErrorInfo(reason=reason_name(refusal.reason), domain=DOMAIN, metadata=metadata)
     further: list[Message] = []
     if isinstance(refusal, Transient):
         retry = RetryInfo()
@@ -94,8 +97,8 @@ def status_of(refusal: Refusal, limit: int) -> Status:
     if "resource_name" in refusal.metadata or "resource_type" in refusal.metadata:
         further.append(
             ResourceInfo(
-                resource_type=refusal.metadata.get("resource_type", ""),
-                resource_name=refusal.metadata.get("resource_name", ""),
+                resource_type=metadata.get("resource_type", ""),
+                resource_name=metadata.get("resource_name", ""),
                 description=status.message,
             )
         )
@@ -131,16 +134,18 @@ def describe(violation: Violation) -> str:
     return "\n".join(lines)
 
 
-def shortened(message: str) -> str:
+def shortened(message: str, longest: int = LONGEST_MESSAGE) -> str:
     """A message that fits beside its details; the message travels twice."""
-    return message if len(message) <= LONGEST_MESSAGE else f"{message[: LONGEST_MESSAGE - 1]}…"
+    return message if len(message) <= longest else f"{message[: longest - 1]}…"
 
 
 def _fitting(violations: tuple[Violation, ...], room: int) -> tuple[BadRequest, int]:
     complaints = BadRequest()
     for index, violation in enumerate(violations):
         complaint = BadRequest.FieldViolation(
-            field=violation.field, description=describe(violation), reason=violation.code
+            field=shortened(violation.field, LONGEST_NAME),
+            description=shortened(describe(violation)),
+            reason=violation.code,
         )
         room -= complaint.ByteSize() + 4
         if room < 0 and index:  # the first one always goes

@@ -124,3 +124,14 @@ def test_what_the_edge_answers_has_an_error_info_too(reason: ErrorReason) -> Non
     info = details_of(edge_status(reason, "text"))[ErrorInfo]
     assert isinstance(info, ErrorInfo)
     assert info.reason == reason_name(reason)
+
+
+def test_what_a_caller_sent_is_not_sent_back_at_any_length() -> None:
+    """A client allows so many bytes of metadata, and takes more for a broken stream."""
+    long = "é" * 5_000_000
+    refusals = (
+        errors.NotFound(long, {"resource_type": "project", "resource_name": long}),
+        Invalid(long, [Violation(long, long, "BAD_NAME", node=long, hint=long)]),
+    )
+    for refusal in refusals:
+        assert status_of(refusal, 6144).ByteSize() < 16 * 1024
