@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from volery_rules.paths import parent
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES, execution_may
 from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import AttemptPhase, CacheStatus, ExecutionPhase, NodePhase
@@ -174,11 +175,14 @@ def fold(
         start_time=start_time,
         end_time=end_time,
         failure=failure,
-        counts=report.counts.SerializeToString() if report.HasField("counts") else None,
+        counts=_with_hits(report.counts, len(hits)) if report.HasField("counts") else None,
         nodes=tuple(nodes.values()),
         attempts=tuple(attempts.values()),
         values=_values(report, hits),
-        node_counts=[(item.path, item.counts.SerializeToString()) for item in report.node_counts],
+        node_counts=[
+            (item.path, _with_hits(item.counts, sum(parent(hit.path) == item.path for hit in hits)))
+            for item in report.node_counts
+        ],
         journal=journal.SerializeToString() if journal.events else b"",
         time=now,
         worker_id=worker_id,
@@ -186,6 +190,20 @@ def fold(
         parked=release == "park",
         wake_time=wake_time,
     )
+
+
+def _with_hits(counts: PhaseCounts, hits: int) -> bytes:
+    """Counts as they are once the cache has answered: the worker counted as queued what has succeeded.
+
+    It tells the counts again with its next report, which another worker may be the one to make.
+    """
+    if not hits:
+        return counts.SerializeToString()
+    made = PhaseCounts()
+    made.CopyFrom(counts)
+    made.queued = max(0, made.queued - hits)
+    made.succeeded += hits
+    return made.SerializeToString()
 
 
 def cache_rows(report: ExecutionReport, execution: ExecutionName, now: Micros) -> list[tuple[CacheRow, bool]]:

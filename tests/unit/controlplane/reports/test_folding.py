@@ -268,6 +268,21 @@ def test_a_cache_hit_succeeds_the_node_with_values_and_provenance_in_the_same_co
     assert made.attempts == (), "nothing ran"
 
 
+def test_a_cache_hit_is_counted_as_a_success_in_the_same_commit() -> None:
+    """The worker, who counted it as queued, may be gone before it tells the counts again."""
+    queued = node("n0/1/n0", "QUEUED", "QUEUED", queue_time=1)
+    asked = report(queued, counts=PhaseCounts(queued=2, total=5))
+    asked.node_counts.add(path="n0/1", counts=PhaseCounts(queued=1, total=4))
+    asked.node_counts.add(path="n0", counts=PhaseCounts(running=1, total=1))
+    made = folded(asked, hits=(Hit("n0/1/n0", entry(o0=5)),))
+    assert made.counts is not None
+    assert PhaseCounts.FromString(made.counts) == PhaseCounts(queued=1, succeeded=1, total=5)
+    assert {path: PhaseCounts.FromString(counts) for path, counts in made.node_counts} == {
+        "n0/1": PhaseCounts(succeeded=1, total=4),
+        "n0": PhaseCounts(running=1, total=1),
+    }
+
+
 def test_a_cache_hit_keeps_what_the_node_s_own_event_said_of_it() -> None:
     queued = node("n0", "QUEUED", "QUEUED", name="label", target_name="step", queue_time=1)
     made = folded(report(queued), hits=(Hit("n0", entry(o0=5)),))
