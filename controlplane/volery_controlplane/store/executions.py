@@ -29,7 +29,7 @@ from volery_controlplane.store import pages
 from volery_controlplane.store.changes import INSERT_CHANGE, read_changes
 from volery_controlplane.store.execution_rows import EXECUTION, RECORD_COLUMNS, to_record
 from volery_controlplane.store.holds import Holds
-from volery_controlplane.store.journal import INSERT_INBOX, INSERT_JOURNAL, JournalReads, packed
+from volery_controlplane.store.journal import INSERT_INBOX, INSERT_JOURNAL, JournalReads, journal_row, packed
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.overview import Overview
 from volery_controlplane.store.pages import (
@@ -244,7 +244,7 @@ class SqlExecutionStore(Reports, Holds, JournalReads, Overview):
                     ],
                 ),
                 (UPSERT_NODE, [] if report is None else _node_rows(key, report)),
-                (INSERT_JOURNAL, [] if report is None else [_journal_row(key, report)]),
+                (INSERT_JOURNAL, [] if report is None else [(key, *journal_row(report))]),
                 (INSERT_CHANGE, [(key,)]),
             ]
         )
@@ -339,7 +339,3 @@ def _begun(hold: FirstHold) -> Row:
 
 def _node_rows(key: ExecutionKey, report: FoldedReport) -> list[Row]:
     return [node_row(key, sort_key(node.path), node) for node in report.nodes]
-
-
-def _journal_row(key: ExecutionKey, report: FoldedReport) -> Row:
-    return (key, report.last_sequence, report.first_sequence, report.time, *packed(report.journal))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from sqlalchemy import bindparam, case, select, true
 from sqlalchemy.sql import Executable
 
-from volery_controlplane.domain.records import ExecutionKey, InboxRow, JournalRow
+from volery_controlplane.domain.records import ExecutionKey, FoldedReport, InboxRow, JournalRow, Micros
 from volery_controlplane.store.execution_rows import EXECUTION
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.statements import RowInsert, Statement, insert_into, parameters
@@ -72,6 +72,11 @@ def packed(content: bytes) -> tuple[bool, bytes]:
     if len(content) < _WORTH_COMPRESSING:
         return False, content
     return True, zlib.compress(content, 1)
+
+
+def journal_row(report: FoldedReport) -> tuple[int, int, Micros, bool, bytes]:
+    """A report's events as `INSERT_JOURNAL` takes them, after the execution's key."""
+    return (report.last_sequence, report.first_sequence, report.time, *packed(report.journal))
 
 
 class JournalReads:

@@ -30,7 +30,7 @@ from volery_controlplane.domain.errors import Busy, Invalid, Refusal, Stale
 from volery_controlplane.domain.records import ExecutionHead, ExecutionKey, FoldedReport, NodeRow
 from volery_controlplane.store.changes import INSERT_CHANGE
 from volery_controlplane.store.execution_rows import EXECUTION, HEAD_COLUMNS, to_head
-from volery_controlplane.store.journal import INSERT_JOURNAL, packed
+from volery_controlplane.store.journal import INSERT_JOURNAL, journal_row
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.nodes import ATTEMPT_COLUMNS, NODE_COLUMNS, VALUE_COLUMNS, Nodes
 from volery_controlplane.store.statements import Insert, Row, RowInsert, Statement, key_in
@@ -264,10 +264,7 @@ class Reports(Nodes):
             for path, content in report.node_counts:
                 counts.append((content, key, sorted_paths.get(path) or sort_key(path)))
             if report.last_sequence >= report.first_sequence:
-                compressed, content = packed(report.journal)
-                journal.append(
-                    (key, report.last_sequence, report.first_sequence, report.time, compressed, content)
-                )
+                journal.append((key, *journal_row(report)))
         changed = self._changed_phase(reports)
         affected = self._link.change_batches(
             [

@@ -51,9 +51,9 @@ def _put(source: Path, target: Path) -> None:
     except OSError:  # another file system
         shutil.copyfile(source, scratch)
         source.unlink(missing_ok=True)
-    _flush(scratch)
+    flush(scratch)
     os.replace(scratch, target)
-    _flush(target.parent)
+    flush(target.parent)
 
 
 def _make_directory(place: Path) -> None:
@@ -67,12 +67,12 @@ def _make_directory(place: Path) -> None:
     place.mkdir(parents=True, exist_ok=True)
     for above in place.parents:
         try:
-            _flush(above)
+            flush(above)
         except PermissionError:
             return  # one that we may not read is not one that workers make
 
 
-def _flush(path: Path) -> None:
+def flush(path: Path) -> None:
     """Waits until the content of a file, or the names in a directory, are on disk."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -14,6 +14,8 @@ import tempfile
 from collections.abc import Callable, Set
 from pathlib import Path
 
+from volery_dataplane.storage.files import flush
+
 Used = Callable[[], Set[str]]
 
 
@@ -114,11 +116,7 @@ def flush_all(folder: Path) -> None:
     """Waits until all files below a folder, and their names, are on disk."""
     for here, _, names in os.walk(folder):
         for name in (*names, "."):
-            descriptor = os.open(Path(here) / name, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                os.fsync(descriptor)
-            finally:
-                os.close(descriptor)
+            flush(Path(here) / name)
 
 
 def _is_at(descriptor: int, folder: Path) -> bool:
