@@ -325,7 +325,7 @@ class ProtocolMachine(RuleBasedStateMachine):
             key, model = execution.key, world.model(execution)
             look(
                 world.link,
-                lambda tx, e=execution, k=key, m=model: judge(tx, k, e.graph, m, aborted=e.asked_to_abort),  # type: ignore[misc]
+                lambda tx, e=execution, k=key, m=model: judge(tx, k, e.graph, m, aborted=e.asked_to_abort),  # type: ignore[misc]  # defaults bind
             )
 
 

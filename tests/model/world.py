@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 from model.graphs import CLUMSY, FATAL, FLAKY, STUBBORN, Fates, Graph, Model, Translation
+from model.hands import Hands, NoBlobs
 from model.inline_database import InlineDatabase, Virtual, change, look
 from model.network import Stream, Told, Wire
 from support.closures import encoded, integer
@@ -47,9 +48,7 @@ from volery_dataplane.worker.ports import (
     AttemptOrder,
     Cancelled,
     Failed,
-    Load,
     Observation,
-    Started,
     Succeeded,
 )
 from volery_dataplane.worker.taking import Taking
@@ -188,66 +187,6 @@ class PlaneProcess:
                 await wakeup.wait()
 
 
-class Hands:
-    """The launcher of one worker: attempts run until the machine ends them."""
-
-    def __init__(self, judge: Callable[[AttemptOrder], None], capacity: int) -> None:
-        self.capacity = capacity
-        self.observed: Callable[[Sequence[Observation]], None] = lambda observations: None
-        self.running: dict[AttemptKey, AttemptOrder] = {}
-        self.cancelled: set[AttemptKey] = set()
-        self.ended: list[Observation] = []
-        self._launched: set[AttemptKey] = set()
-        self._judge = judge
-
-    def load(self) -> Load:
-        return Load(busy=len(self.running))
-
-    async def start(self) -> None:
-        return None
-
-    def launch(self, order: AttemptOrder) -> None:
-        assert order.key not in self._launched, f"{order.key} is launched twice"
-        self._launched.add(order.key)
-        busy = sum(not _is_first(key) for key in self.running.keys() - self.cancelled)
-        if not _is_first(order.key):
-            assert busy < self.capacity, (
-                f"{order.key} is launched though {busy} run in {self.capacity} places"
-            )
-        self._judge(order)
-        self.running[order.key] = order
-
-    def cancel(self, keys: Sequence[AttemptKey]) -> None:
-        self.cancelled.update(key for key in keys if key in self.running)
-
-    async def stop(self, grace: float) -> None:
-        self.say([Cancelled(key, None, T0) for key in list(self.running)])
-
-    def paths(self) -> list[str]:
-        return sorted(key.path for key in self.running)
-
-    def say(self, observations: Sequence[Observation]) -> None:
-        for observation in observations:
-            if not isinstance(observation, Started):
-                del self.running[observation.key]
-                self.cancelled.discard(observation.key)
-                self.ended.append(observation)
-        self.observed(observations)
-
-
-def _is_first(key: AttemptKey) -> bool:
-    """Whether it may have been committed with its execution, when nobody knew what else would run."""
-    return key.attempt == 1 and key.fencing_token == 1 and "/" not in key.path
-
-
-class _NoBlobs:
-    async def get(self, uri: str) -> bytes:
-        raise LookupError(uri)
-
-    async def put_file(self, path: str, uri: str) -> None:
-        raise OSError("nothing is stored here")
-
-
 class WorkerProcess:
     """A worker, from its start until it is killed."""
 
@@ -258,12 +197,12 @@ class WorkerProcess:
         self.drained: asyncio.Task[None] | None = None
         self.wire = Wire(lambda: world.plane)
         self.hands = Hands(world.judge_launch, places)
-        self.taking = Taking(self.wire, _NoBlobs(), world)
+        self.taking = Taking(self.wire, NoBlobs(), world)
         self.worker = Worker(
             WorkerSettings(name, self._session(), executions),
             self.hands,
             self.taking,
-            LogShipper(_NoBlobs(), self.taking.log_place),
+            LogShipper(NoBlobs(), self.taking.log_place),
             self.wire,
             world,
             self._session,
@@ -410,7 +349,7 @@ class World:
         self.planes.append(self.plane)
         for execution in self.executions.values():
             if execution.key is not None:
-                self.do(lambda key=execution.key: self.plane.expect_end(key))  # type: ignore[misc, union-attr]
+                self.do(lambda key=execution.key: self.plane.expect_end(key))  # type: ignore[misc, union-attr]  # the default binds; a plane is there
 
     def lose_plane(self) -> None:
         """After its death, however it came about."""
@@ -481,8 +420,8 @@ class World:
             if record is None or execution.key is None:
                 continue
             key = execution.key
-            head = look(self.link, lambda tx, key=key: tx.executions.heads([key])[key])  # type: ignore[misc]
-            nodes = look(self.link, lambda tx, key=key: tx.executions.nodes(key, "", 100))  # type: ignore[misc]
+            head = look(self.link, lambda tx, key=key: tx.executions.heads([key])[key])  # type: ignore[misc]  # defaults bind
+            nodes = look(self.link, lambda tx, key=key: tx.executions.nodes(key, "", 100))  # type: ignore[misc]  # defaults bind
             lines.append(f"{head}")
             lines += [f"  {node.path}: phase {node.phase}, attempt {node.attempt}" for node in nodes]
         lines += [worker.described() for worker in self.workers.values()]

@@ -7,6 +7,8 @@ failures, aborts, large values, long logs, cache hits and uploads, and check eve
 seconds, so that most of what is made is removed while the rest is under way. Memory, descriptors, threads,
 the database and the object store are looked at throughout; what they grew by in the later half is judged,
 never how long anything took.
+
+It is long since it is one program: what is made, what is looked at, and the judgement of both.
 """
 
 from __future__ import annotations

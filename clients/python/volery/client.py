@@ -3,6 +3,8 @@
 The thin truth under `Remote`: messages in, messages out, errors typed. Calls heal over a lost connection (see
 `volery._connection`); streams resume where they were. Nothing here knows Python
 values or entities: the inputs and outputs of executions are serialised LiteralMaps.
+
+It is long since it is a list, one method an RPC.
 """
 
 from __future__ import annotations

@@ -2,6 +2,8 @@
 
 What a caller gave and what the execution runs with are kept apart: the first is what a repeat is compared
 by, the second has defaults and fixed inputs added and is cast to the interface.
+
+It is long since creating, waiting and ending are told of through the same wake-ups, and are read together.
 """
 
 from __future__ import annotations

@@ -1,0 +1,68 @@
+"""What a worker of the model has instead of processes and an object store: hands that the machine moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from support.walks import T0
+from volery_dataplane.worker.ports import AttemptKey, AttemptOrder, Cancelled, Load, Observation, Started
+
+
+class Hands:
+    """The launcher of one worker: attempts run until the machine ends them."""
+
+    def __init__(self, judge: Callable[[AttemptOrder], None], capacity: int) -> None:
+        self.capacity = capacity
+        self.observed: Callable[[Sequence[Observation]], None] = lambda observations: None
+        self.running: dict[AttemptKey, AttemptOrder] = {}
+        self.cancelled: set[AttemptKey] = set()
+        self.ended: list[Observation] = []
+        self._launched: set[AttemptKey] = set()
+        self._judge = judge
+
+    def load(self) -> Load:
+        return Load(busy=len(self.running))
+
+    async def start(self) -> None:
+        return None
+
+    def launch(self, order: AttemptOrder) -> None:
+        assert order.key not in self._launched, f"{order.key} is launched twice"
+        self._launched.add(order.key)
+        busy = sum(not _is_first(key) for key in self.running.keys() - self.cancelled)
+        if not _is_first(order.key):
+            assert busy < self.capacity, (
+                f"{order.key} is launched though {busy} run in {self.capacity} places"
+            )
+        self._judge(order)
+        self.running[order.key] = order
+
+    def cancel(self, keys: Sequence[AttemptKey]) -> None:
+        self.cancelled.update(key for key in keys if key in self.running)
+
+    async def stop(self, grace: float) -> None:
+        self.say([Cancelled(key, None, T0) for key in list(self.running)])
+
+    def paths(self) -> list[str]:
+        return sorted(key.path for key in self.running)
+
+    def say(self, observations: Sequence[Observation]) -> None:
+        for observation in observations:
+            if not isinstance(observation, Started):
+                del self.running[observation.key]
+                self.cancelled.discard(observation.key)
+                self.ended.append(observation)
+        self.observed(observations)
+
+
+def _is_first(key: AttemptKey) -> bool:
+    """Whether it may have been committed with its execution, when nobody knew what else would run."""
+    return key.attempt == 1 and key.fencing_token == 1 and "/" not in key.path
+
+
+class NoBlobs:
+    async def get(self, uri: str) -> bytes:
+        raise LookupError(uri)
+
+    async def put_file(self, path: str, uri: str) -> None:
+        raise OSError("nothing is stored here")
