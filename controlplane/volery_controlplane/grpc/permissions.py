@@ -186,11 +186,13 @@ RULES: Mapping[str, Rule] = MappingProxyType(
         f"{_PROJECTS}/GetServerInfo": Rule(ANYBODY),
         f"{_ENGINE}/GetEngineStatus": Rule(READERS, lambda request: ("all projects",)),  # it tells of all
         f"{_DATA}/UploadBlob": Rule(WRITERS | WORKERS | _ATTEMPTS, _of_header, _own_upload),
+        f"{_DATA}/SignBlobs": Rule(_CARRIERS),  # each place is checked
         f"{_DATA}/DownloadBlob": Rule(_CARRIERS),  # the object store's places are checked when opened
         f"{_DATA}/StatBlob": Rule(_CARRIERS),
         f"{_WORKERS}/Work": Rule(WORKERS),
         f"{_WORKERS}/GetClosure": Rule(WORKERS),
         f"{_WORKERS}/GetValues": Rule(WORKERS),
+        f"{_WORKERS}/ListLiveAttempts": Rule(WORKERS),
         REFLECTION: Rule(ANYBODY),
     }
 )

@@ -49,7 +49,7 @@ def test_who_may_only_read_changes_nothing(method: str) -> None:
 @pytest.mark.parametrize("method", METHODS)
 def test_what_a_request_is_about_is_found_wherever_projects_limit(method: str) -> None:
     """A call that those may make who can be limited names a project, or is about none by its nature."""
-    about_none = {"ListProjects", "ListDomains", "GetServerInfo", "DownloadBlob", "StatBlob"}
+    about_none = {"ListProjects", "ListDomains", "GetServerInfo", "DownloadBlob", "SignBlobs", "StatBlob"}
     rule, kind = RULES[method], METHODS[method]
     limited = Principal("ann", Role.USER, frozenset({"mine"}))
     if not rule.roles & {Role.VIEWER, Role.USER} or kind.name in about_none:
@@ -63,7 +63,7 @@ def test_what_a_request_is_about_is_found_wherever_projects_limit(method: str) -
 
 @pytest.mark.parametrize("method", METHODS)
 def test_an_attempt_that_names_nothing_of_its_own_gets_nothing(method: str) -> None:
-    open_to_all = {"ListDomains", "GetServerInfo", "DownloadBlob", "StatBlob"}
+    open_to_all = {"ListDomains", "GetServerInfo", "DownloadBlob", "SignBlobs", "StatBlob"}
     attempt = Principal("attempt:x", Role.ATTEMPT, execution=ExecutionName("p", "d", "e"), path="n0")
     kind = METHODS[method]
     if kind.name in open_to_all:

@@ -28,7 +28,7 @@ from voleryidl.core.v1 import identifier_pb2 as voleryidl_dot_core_dot_v1_dot_id
 from voleryidl.core.v1 import interface_pb2 as voleryidl_dot_core_dot_v1_dot_interface__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoleryidl/core/v1/task.proto\x12\x11voleryidl.core.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"voleryidl/core/v1/identifier.proto\x1a!voleryidl/core/v1/interface.proto\"\xd9\x06\n\x0cTaskTemplate\x12)\n\x02id\x18\x01 \x01(\x0b\x32\x1d.voleryidl.core.v1.Identifier\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x14\n\x0ctype_version\x18\x03 \x01(\r\x12\x34\n\tinterface\x18\x04 \x01(\x0b\x32!.voleryidl.core.v1.TypedInterface\x12\x31\n\x06python\x18\x05 \x01(\x0b\x32\x1f.voleryidl.core.v1.PythonTargetH\x00\x12\x37\n\tcontainer\x18\x06 \x01(\x0b\x32\".voleryidl.core.v1.ContainerTargetH\x00\x12/\n\x07retries\x18\x07 \x01(\x0b\x32\x1e.voleryidl.core.v1.RetryPolicy\x12-\n\x08timeouts\x18\x08 \x01(\x0b\x32\x1b.voleryidl.core.v1.Timeouts\x12-\n\x05\x63\x61\x63he\x18\t \x01(\x0b\x32\x1e.voleryidl.core.v1.CachePolicy\x12/\n\tresources\x18\n \x01(\x0b\x32\x1c.voleryidl.core.v1.Resources\x12\x45\n\x0b\x65nvironment\x18\x0b \x03(\x0b\x32\x30.voleryidl.core.v1.TaskTemplate.EnvironmentEntry\x12\x31\n\x07secrets\x18\x0c \x03(\x0b\x32 .voleryidl.core.v1.SecretRequest\x12\x1a\n\rinterruptible\x18\r \x01(\x08H\x01\x88\x01\x01\x12\x0f\n\x07\x64ynamic\x18\x0e \x01(\x08\x12\x12\n\ndeprecated\x18\x0f \x01(\t\x12\x34\n\x0cpod_template\x18\x10 \x01(\x0b\x32\x1e.voleryidl.core.v1.PodTemplate\x12\'\n\x06\x63onfig\x18\x11 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\x04\x64ocs\x18\x12 \x01(\x0b\x32 .voleryidl.core.v1.Documentation\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06targetB\x10\n\x0e_interruptible\"_\n\x0cPythonTarget\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x10\n\x08qualname\x18\x02 \x01(\t\x12-\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x1d.voleryidl.core.v1.CodeBundle\"@\n\nCodeBundle\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"}\n\x0f\x43ontainerTarget\x12\r\n\x05image\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\x0c\n\x04\x61rgs\x18\x03 \x03(\t\x12\x12\n\ninput_path\x18\x04 \x01(\t\x12\x13\n\x0boutput_path\x18\x05 \x01(\t\x12\x13\n\x0bworking_dir\x18\x06 \x01(\t\"\xf8\x01\n\x0bRetryPolicy\x12\x12\n\x05\x63ount\x18\x01 \x01(\rH\x00\x88\x01\x01\x12+\n\x07\x62\x61\x63koff\x18\x02 \x01(\x0b\x32\x1a.voleryidl.core.v1.Backoff\x12\x10\n\x08retry_on\x18\x03 \x03(\t\x12\x10\n\x08never_on\x18\x04 \x03(\t\x12!\n\x14infrastructure_count\x18\x05 \x01(\rH\x01\x88\x01\x01\x12>\n\x11memory_escalation\x18\x06 \x01(\x0b\x32#.voleryidl.core.v1.MemoryEscalationB\x08\n\x06_countB\x17\n\x15_infrastructure_count\"}\n\x07\x42\x61\x63koff\x12*\n\x07initial\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66\x61\x63tor\x18\x02 \x01(\x01\x12&\n\x03\x63\x61p\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06jitter\x18\x04 \x01(\x01\"1\n\x10MemoryEscalation\x12\x0e\n\x06\x66\x61\x63tor\x18\x01 \x01(\x01\x12\r\n\x05limit\x18\x02 \x01(\t\"\x8b\x01\n\x08Timeouts\x12)\n\x06queued\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07running\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9f\x01\n\x0b\x43\x61\x63hePolicy\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eignored_inputs\x18\x02 \x03(\t\x12\x11\n\tserialize\x18\x03 \x01(\x08\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05scope\x18\x05 \x01(\x0e\x32\x1d.voleryidl.core.v1.CacheScope\"\x99\x01\n\tResources\x12\x30\n\x08requests\x18\x01 \x01(\x0b\x32\x1e.voleryidl.core.v1.ResourceSet\x12.\n\x06limits\x18\x02 \x01(\x0b\x32\x1e.voleryidl.core.v1.ResourceSet\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x03 \x01(\t\x12\x15\n\rshared_memory\x18\x04 \x01(\t\"R\n\x0bResourceSet\x12\x0b\n\x03\x63pu\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x0b\n\x03gpu\x18\x03 \x01(\t\x12\x19\n\x11\x65phemeral_storage\x18\x04 \x01(\t\"d\n\rSecretRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x1e\n\x14\x65nvironment_variable\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66ile\x18\x04 \x01(\tH\x00\x42\x07\n\x05mount\"\xdb\x02\n\x0bPodTemplate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x19\n\x11primary_container\x18\x03 \x01(\t\x12:\n\x06labels\x18\x04 \x03(\x0b\x32*.voleryidl.core.v1.PodTemplate.LabelsEntry\x12\x44\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32/.voleryidl.core.v1.PodTemplate.AnnotationsEntry\x12\x17\n\x0fservice_account\x18\x06 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\rDocumentation\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nsource_uri\x18\x03 \x01(\t*a\n\nCacheScope\x12\x1b\n\x17\x43\x41\x43HE_SCOPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43\x41\x43HE_SCOPE_PROJECT_DOMAIN\x10\x01\x12\x16\n\x12\x43\x41\x43HE_SCOPE_GLOBAL\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cvoleryidl/core/v1/task.proto\x12\x11voleryidl.core.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1cgoogle/protobuf/struct.proto\x1a\"voleryidl/core/v1/identifier.proto\x1a!voleryidl/core/v1/interface.proto\"\xf2\x06\n\x0cTaskTemplate\x12)\n\x02id\x18\x01 \x01(\x0b\x32\x1d.voleryidl.core.v1.Identifier\x12\x0c\n\x04type\x18\x02 \x01(\t\x12\x14\n\x0ctype_version\x18\x03 \x01(\r\x12\x34\n\tinterface\x18\x04 \x01(\x0b\x32!.voleryidl.core.v1.TypedInterface\x12\x31\n\x06python\x18\x05 \x01(\x0b\x32\x1f.voleryidl.core.v1.PythonTargetH\x00\x12\x37\n\tcontainer\x18\x06 \x01(\x0b\x32\".voleryidl.core.v1.ContainerTargetH\x00\x12/\n\x07retries\x18\x07 \x01(\x0b\x32\x1e.voleryidl.core.v1.RetryPolicy\x12-\n\x08timeouts\x18\x08 \x01(\x0b\x32\x1b.voleryidl.core.v1.Timeouts\x12-\n\x05\x63\x61\x63he\x18\t \x01(\x0b\x32\x1e.voleryidl.core.v1.CachePolicy\x12/\n\tresources\x18\n \x01(\x0b\x32\x1c.voleryidl.core.v1.Resources\x12\x45\n\x0b\x65nvironment\x18\x0b \x03(\x0b\x32\x30.voleryidl.core.v1.TaskTemplate.EnvironmentEntry\x12\x31\n\x07secrets\x18\x0c \x03(\x0b\x32 .voleryidl.core.v1.SecretRequest\x12\x1a\n\rinterruptible\x18\r \x01(\x08H\x01\x88\x01\x01\x12\x0f\n\x07\x64ynamic\x18\x0e \x01(\x08\x12\x12\n\ndeprecated\x18\x0f \x01(\t\x12\x34\n\x0cpod_template\x18\x10 \x01(\x0b\x32\x1e.voleryidl.core.v1.PodTemplate\x12\'\n\x06\x63onfig\x18\x11 \x01(\x0b\x32\x17.google.protobuf.Struct\x12.\n\x04\x64ocs\x18\x12 \x01(\x0b\x32 .voleryidl.core.v1.Documentation\x12\x17\n\x0f\x63ontainer_image\x18\x13 \x01(\t\x1a\x32\n\x10\x45nvironmentEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x08\n\x06targetB\x10\n\x0e_interruptible\"_\n\x0cPythonTarget\x12\x0e\n\x06module\x18\x01 \x01(\t\x12\x10\n\x08qualname\x18\x02 \x01(\t\x12-\n\x06\x62undle\x18\x03 \x01(\x0b\x32\x1d.voleryidl.core.v1.CodeBundle\"@\n\nCodeBundle\x12\x0e\n\x06sha256\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06\x66ormat\x18\x03 \x01(\t\"}\n\x0f\x43ontainerTarget\x12\r\n\x05image\x18\x01 \x01(\t\x12\x0f\n\x07\x63ommand\x18\x02 \x03(\t\x12\x0c\n\x04\x61rgs\x18\x03 \x03(\t\x12\x12\n\ninput_path\x18\x04 \x01(\t\x12\x13\n\x0boutput_path\x18\x05 \x01(\t\x12\x13\n\x0bworking_dir\x18\x06 \x01(\t\"\xf8\x01\n\x0bRetryPolicy\x12\x12\n\x05\x63ount\x18\x01 \x01(\rH\x00\x88\x01\x01\x12+\n\x07\x62\x61\x63koff\x18\x02 \x01(\x0b\x32\x1a.voleryidl.core.v1.Backoff\x12\x10\n\x08retry_on\x18\x03 \x03(\t\x12\x10\n\x08never_on\x18\x04 \x03(\t\x12!\n\x14infrastructure_count\x18\x05 \x01(\rH\x01\x88\x01\x01\x12>\n\x11memory_escalation\x18\x06 \x01(\x0b\x32#.voleryidl.core.v1.MemoryEscalationB\x08\n\x06_countB\x17\n\x15_infrastructure_count\"}\n\x07\x42\x61\x63koff\x12*\n\x07initial\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06\x66\x61\x63tor\x18\x02 \x01(\x01\x12&\n\x03\x63\x61p\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06jitter\x18\x04 \x01(\x01\"1\n\x10MemoryEscalation\x12\x0e\n\x06\x66\x61\x63tor\x18\x01 \x01(\x01\x12\r\n\x05limit\x18\x02 \x01(\t\"\x8b\x01\n\x08Timeouts\x12)\n\x06queued\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\x12*\n\x07running\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12(\n\x05total\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9f\x01\n\x0b\x43\x61\x63hePolicy\x12\x0f\n\x07version\x18\x01 \x01(\t\x12\x16\n\x0eignored_inputs\x18\x02 \x03(\t\x12\x11\n\tserialize\x18\x03 \x01(\x08\x12&\n\x03ttl\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12,\n\x05scope\x18\x05 \x01(\x0e\x32\x1d.voleryidl.core.v1.CacheScope\"\x99\x01\n\tResources\x12\x30\n\x08requests\x18\x01 \x01(\x0b\x32\x1e.voleryidl.core.v1.ResourceSet\x12.\n\x06limits\x18\x02 \x01(\x0b\x32\x1e.voleryidl.core.v1.ResourceSet\x12\x13\n\x0b\x61\x63\x63\x65lerator\x18\x03 \x01(\t\x12\x15\n\rshared_memory\x18\x04 \x01(\t\"R\n\x0bResourceSet\x12\x0b\n\x03\x63pu\x18\x01 \x01(\t\x12\x0e\n\x06memory\x18\x02 \x01(\t\x12\x0b\n\x03gpu\x18\x03 \x01(\t\x12\x19\n\x11\x65phemeral_storage\x18\x04 \x01(\t\"d\n\rSecretRequest\x12\r\n\x05group\x18\x01 \x01(\t\x12\x0b\n\x03key\x18\x02 \x01(\t\x12\x1e\n\x14\x65nvironment_variable\x18\x03 \x01(\tH\x00\x12\x0e\n\x04\x66ile\x18\x04 \x01(\tH\x00\x42\x07\n\x05mount\"\xdb\x02\n\x0bPodTemplate\x12\x0c\n\x04name\x18\x01 \x01(\t\x12%\n\x04spec\x18\x02 \x01(\x0b\x32\x17.google.protobuf.Struct\x12\x19\n\x11primary_container\x18\x03 \x01(\t\x12:\n\x06labels\x18\x04 \x03(\x0b\x32*.voleryidl.core.v1.PodTemplate.LabelsEntry\x12\x44\n\x0b\x61nnotations\x18\x05 \x03(\x0b\x32/.voleryidl.core.v1.PodTemplate.AnnotationsEntry\x12\x17\n\x0fservice_account\x18\x06 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a\x32\n\x10\x41nnotationsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"I\n\rDocumentation\x12\x0f\n\x07summary\x18\x01 \x01(\t\x12\x13\n\x0b\x64\x65scription\x18\x02 \x01(\t\x12\x12\n\nsource_uri\x18\x03 \x01(\t*a\n\nCacheScope\x12\x1b\n\x17\x43\x41\x43HE_SCOPE_UNSPECIFIED\x10\x00\x12\x1e\n\x1a\x43\x41\x43HE_SCOPE_PROJECT_DOMAIN\x10\x01\x12\x16\n\x12\x43\x41\x43HE_SCOPE_GLOBAL\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -41,40 +41,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PODTEMPLATE_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_PODTEMPLATE_ANNOTATIONSENTRY']._loaded_options = None
   _globals['_PODTEMPLATE_ANNOTATIONSENTRY']._serialized_options = b'8\001'
-  _globals['_CACHESCOPE']._serialized_start=2834
-  _globals['_CACHESCOPE']._serialized_end=2931
+  _globals['_CACHESCOPE']._serialized_start=2859
+  _globals['_CACHESCOPE']._serialized_end=2956
   _globals['_TASKTEMPLATE']._serialized_start=185
-  _globals['_TASKTEMPLATE']._serialized_end=1042
-  _globals['_TASKTEMPLATE_ENVIRONMENTENTRY']._serialized_start=964
-  _globals['_TASKTEMPLATE_ENVIRONMENTENTRY']._serialized_end=1014
-  _globals['_PYTHONTARGET']._serialized_start=1044
-  _globals['_PYTHONTARGET']._serialized_end=1139
-  _globals['_CODEBUNDLE']._serialized_start=1141
-  _globals['_CODEBUNDLE']._serialized_end=1205
-  _globals['_CONTAINERTARGET']._serialized_start=1207
-  _globals['_CONTAINERTARGET']._serialized_end=1332
-  _globals['_RETRYPOLICY']._serialized_start=1335
-  _globals['_RETRYPOLICY']._serialized_end=1583
-  _globals['_BACKOFF']._serialized_start=1585
-  _globals['_BACKOFF']._serialized_end=1710
-  _globals['_MEMORYESCALATION']._serialized_start=1712
-  _globals['_MEMORYESCALATION']._serialized_end=1761
-  _globals['_TIMEOUTS']._serialized_start=1764
-  _globals['_TIMEOUTS']._serialized_end=1903
-  _globals['_CACHEPOLICY']._serialized_start=1906
-  _globals['_CACHEPOLICY']._serialized_end=2065
-  _globals['_RESOURCES']._serialized_start=2068
-  _globals['_RESOURCES']._serialized_end=2221
-  _globals['_RESOURCESET']._serialized_start=2223
-  _globals['_RESOURCESET']._serialized_end=2305
-  _globals['_SECRETREQUEST']._serialized_start=2307
-  _globals['_SECRETREQUEST']._serialized_end=2407
-  _globals['_PODTEMPLATE']._serialized_start=2410
-  _globals['_PODTEMPLATE']._serialized_end=2757
-  _globals['_PODTEMPLATE_LABELSENTRY']._serialized_start=2660
-  _globals['_PODTEMPLATE_LABELSENTRY']._serialized_end=2705
-  _globals['_PODTEMPLATE_ANNOTATIONSENTRY']._serialized_start=2707
-  _globals['_PODTEMPLATE_ANNOTATIONSENTRY']._serialized_end=2757
-  _globals['_DOCUMENTATION']._serialized_start=2759
-  _globals['_DOCUMENTATION']._serialized_end=2832
+  _globals['_TASKTEMPLATE']._serialized_end=1067
+  _globals['_TASKTEMPLATE_ENVIRONMENTENTRY']._serialized_start=989
+  _globals['_TASKTEMPLATE_ENVIRONMENTENTRY']._serialized_end=1039
+  _globals['_PYTHONTARGET']._serialized_start=1069
+  _globals['_PYTHONTARGET']._serialized_end=1164
+  _globals['_CODEBUNDLE']._serialized_start=1166
+  _globals['_CODEBUNDLE']._serialized_end=1230
+  _globals['_CONTAINERTARGET']._serialized_start=1232
+  _globals['_CONTAINERTARGET']._serialized_end=1357
+  _globals['_RETRYPOLICY']._serialized_start=1360
+  _globals['_RETRYPOLICY']._serialized_end=1608
+  _globals['_BACKOFF']._serialized_start=1610
+  _globals['_BACKOFF']._serialized_end=1735
+  _globals['_MEMORYESCALATION']._serialized_start=1737
+  _globals['_MEMORYESCALATION']._serialized_end=1786
+  _globals['_TIMEOUTS']._serialized_start=1789
+  _globals['_TIMEOUTS']._serialized_end=1928
+  _globals['_CACHEPOLICY']._serialized_start=1931
+  _globals['_CACHEPOLICY']._serialized_end=2090
+  _globals['_RESOURCES']._serialized_start=2093
+  _globals['_RESOURCES']._serialized_end=2246
+  _globals['_RESOURCESET']._serialized_start=2248
+  _globals['_RESOURCESET']._serialized_end=2330
+  _globals['_SECRETREQUEST']._serialized_start=2332
+  _globals['_SECRETREQUEST']._serialized_end=2432
+  _globals['_PODTEMPLATE']._serialized_start=2435
+  _globals['_PODTEMPLATE']._serialized_end=2782
+  _globals['_PODTEMPLATE_LABELSENTRY']._serialized_start=2685
+  _globals['_PODTEMPLATE_LABELSENTRY']._serialized_end=2730
+  _globals['_PODTEMPLATE_ANNOTATIONSENTRY']._serialized_start=2732
+  _globals['_PODTEMPLATE_ANNOTATIONSENTRY']._serialized_end=2782
+  _globals['_DOCUMENTATION']._serialized_start=2784
+  _globals['_DOCUMENTATION']._serialized_end=2857
 # @@protoc_insertion_point(module_scope)

@@ -23,7 +23,7 @@ CACHE_SCOPE_PROJECT_DOMAIN: CacheScope
 CACHE_SCOPE_GLOBAL: CacheScope
 
 class TaskTemplate(_message.Message):
-    __slots__ = ("id", "type", "type_version", "interface", "python", "container", "retries", "timeouts", "cache", "resources", "environment", "secrets", "interruptible", "dynamic", "deprecated", "pod_template", "config", "docs")
+    __slots__ = ("id", "type", "type_version", "interface", "python", "container", "retries", "timeouts", "cache", "resources", "environment", "secrets", "interruptible", "dynamic", "deprecated", "pod_template", "config", "docs", "container_image")
     class EnvironmentEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -49,6 +49,7 @@ class TaskTemplate(_message.Message):
     POD_TEMPLATE_FIELD_NUMBER: _ClassVar[int]
     CONFIG_FIELD_NUMBER: _ClassVar[int]
     DOCS_FIELD_NUMBER: _ClassVar[int]
+    CONTAINER_IMAGE_FIELD_NUMBER: _ClassVar[int]
     id: _identifier_pb2.Identifier
     type: str
     type_version: int
@@ -67,7 +68,8 @@ class TaskTemplate(_message.Message):
     pod_template: PodTemplate
     config: _struct_pb2.Struct
     docs: Documentation
-    def __init__(self, id: _Optional[_Union[_identifier_pb2.Identifier, _Mapping]] = ..., type: _Optional[str] = ..., type_version: _Optional[int] = ..., interface: _Optional[_Union[_interface_pb2.TypedInterface, _Mapping]] = ..., python: _Optional[_Union[PythonTarget, _Mapping]] = ..., container: _Optional[_Union[ContainerTarget, _Mapping]] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., timeouts: _Optional[_Union[Timeouts, _Mapping]] = ..., cache: _Optional[_Union[CachePolicy, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., environment: _Optional[_Mapping[str, str]] = ..., secrets: _Optional[_Iterable[_Union[SecretRequest, _Mapping]]] = ..., interruptible: _Optional[bool] = ..., dynamic: _Optional[bool] = ..., deprecated: _Optional[str] = ..., pod_template: _Optional[_Union[PodTemplate, _Mapping]] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., docs: _Optional[_Union[Documentation, _Mapping]] = ...) -> None: ...
+    container_image: str
+    def __init__(self, id: _Optional[_Union[_identifier_pb2.Identifier, _Mapping]] = ..., type: _Optional[str] = ..., type_version: _Optional[int] = ..., interface: _Optional[_Union[_interface_pb2.TypedInterface, _Mapping]] = ..., python: _Optional[_Union[PythonTarget, _Mapping]] = ..., container: _Optional[_Union[ContainerTarget, _Mapping]] = ..., retries: _Optional[_Union[RetryPolicy, _Mapping]] = ..., timeouts: _Optional[_Union[Timeouts, _Mapping]] = ..., cache: _Optional[_Union[CachePolicy, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., environment: _Optional[_Mapping[str, str]] = ..., secrets: _Optional[_Iterable[_Union[SecretRequest, _Mapping]]] = ..., interruptible: _Optional[bool] = ..., dynamic: _Optional[bool] = ..., deprecated: _Optional[str] = ..., pod_template: _Optional[_Union[PodTemplate, _Mapping]] = ..., config: _Optional[_Union[_struct_pb2.Struct, _Mapping]] = ..., docs: _Optional[_Union[Documentation, _Mapping]] = ..., container_image: _Optional[str] = ...) -> None: ...
 
 class PythonTarget(_message.Message):
     __slots__ = ("module", "qualname", "bundle")

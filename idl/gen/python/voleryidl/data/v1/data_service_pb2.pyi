@@ -1,6 +1,11 @@
+import datetime
+
+from google.protobuf import duration_pb2 as _duration_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -64,3 +69,52 @@ class StatBlobResponse(_message.Message):
     uri: str
     size_bytes: int
     def __init__(self, exists: _Optional[bool] = ..., uri: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
+
+class SignBlobsRequest(_message.Message):
+    __slots__ = ("downloads", "uploads", "lifetime")
+    DOWNLOADS_FIELD_NUMBER: _ClassVar[int]
+    UPLOADS_FIELD_NUMBER: _ClassVar[int]
+    LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    downloads: _containers.RepeatedScalarFieldContainer[str]
+    uploads: _containers.RepeatedCompositeFieldContainer[SignedUpload]
+    lifetime: _duration_pb2.Duration
+    def __init__(self, downloads: _Optional[_Iterable[str]] = ..., uploads: _Optional[_Iterable[_Union[SignedUpload, _Mapping]]] = ..., lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+
+class SignedUpload(_message.Message):
+    __slots__ = ("uri", "size_bytes", "sha256")
+    URI_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
+    SHA256_FIELD_NUMBER: _ClassVar[int]
+    uri: str
+    size_bytes: int
+    sha256: str
+    def __init__(self, uri: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
+
+class SignBlobsResponse(_message.Message):
+    __slots__ = ("downloads", "uploads")
+    DOWNLOADS_FIELD_NUMBER: _ClassVar[int]
+    UPLOADS_FIELD_NUMBER: _ClassVar[int]
+    downloads: _containers.RepeatedCompositeFieldContainer[SignedUrl]
+    uploads: _containers.RepeatedCompositeFieldContainer[SignedUrl]
+    def __init__(self, downloads: _Optional[_Iterable[_Union[SignedUrl, _Mapping]]] = ..., uploads: _Optional[_Iterable[_Union[SignedUrl, _Mapping]]] = ...) -> None: ...
+
+class SignedUrl(_message.Message):
+    __slots__ = ("uri", "method", "url", "headers", "expire_time")
+    class HeadersEntry(_message.Message):
+        __slots__ = ("key", "value")
+        KEY_FIELD_NUMBER: _ClassVar[int]
+        VALUE_FIELD_NUMBER: _ClassVar[int]
+        key: str
+        value: str
+        def __init__(self, key: _Optional[str] = ..., value: _Optional[str] = ...) -> None: ...
+    URI_FIELD_NUMBER: _ClassVar[int]
+    METHOD_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    HEADERS_FIELD_NUMBER: _ClassVar[int]
+    EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    uri: str
+    method: str
+    url: str
+    headers: _containers.ScalarMap[str, str]
+    expire_time: _timestamp_pb2.Timestamp
+    def __init__(self, uri: _Optional[str] = ..., method: _Optional[str] = ..., url: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...

@@ -51,6 +51,11 @@ class DataServiceStub:
                 request_serializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.StatBlobRequest.SerializeToString,
                 response_deserializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.StatBlobResponse.FromString,
                 _registered_method=True)
+        self.SignBlobs = channel.unary_unary(
+                '/voleryidl.data.v1.DataService/SignBlobs',
+                request_serializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.SignBlobsRequest.SerializeToString,
+                response_deserializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.SignBlobsResponse.FromString,
+                _registered_method=True)
 
 
 class DataServiceServicer:
@@ -79,6 +84,15 @@ class DataServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def SignBlobs(self, request, context):
+        """SignBlobs gives URLs by which content is read and written over HTTP,
+        without credentials, for a while. All of it is granted or nothing. Also
+        served as HTTP/JSON, at `POST /v1/blobs:sign` of the data server.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_DataServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -96,6 +110,11 @@ def add_DataServiceServicer_to_server(servicer, server):
                     servicer.StatBlob,
                     request_deserializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.StatBlobRequest.FromString,
                     response_serializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.StatBlobResponse.SerializeToString,
+            ),
+            'SignBlobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.SignBlobs,
+                    request_deserializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.SignBlobsRequest.FromString,
+                    response_serializer=voleryidl_dot_data_dot_v1_dot_data__service__pb2.SignBlobsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +200,33 @@ class DataService:
             '/voleryidl.data.v1.DataService/StatBlob',
             voleryidl_dot_data_dot_v1_dot_data__service__pb2.StatBlobRequest.SerializeToString,
             voleryidl_dot_data_dot_v1_dot_data__service__pb2.StatBlobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SignBlobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voleryidl.data.v1.DataService/SignBlobs',
+            voleryidl_dot_data_dot_v1_dot_data__service__pb2.SignBlobsRequest.SerializeToString,
+            voleryidl_dot_data_dot_v1_dot_data__service__pb2.SignBlobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

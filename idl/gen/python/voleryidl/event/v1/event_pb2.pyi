@@ -54,7 +54,7 @@ class ExecutionEvent(_message.Message):
     def __init__(self, phase: _Optional[_Union[_phase_pb2.ExecutionPhase, str]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ...) -> None: ...
 
 class NodeEvent(_message.Message):
-    __slots__ = ("path", "kind", "phase", "attempt", "attempt_phase", "queue_time", "start_time", "end_time", "failure", "waiting_reason", "wake_time", "cache_status", "cache_source", "retry_decision", "item_count", "name", "target_name", "infrastructure_failure", "launch_time", "code_time")
+    __slots__ = ("path", "kind", "phase", "attempt", "attempt_phase", "queue_time", "start_time", "end_time", "failure", "waiting_reason", "wake_time", "cache_status", "cache_source", "retry_decision", "item_count", "name", "target_name", "infrastructure_failure", "launch_time", "code_time", "waiting_message")
     PATH_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +75,7 @@ class NodeEvent(_message.Message):
     INFRASTRUCTURE_FAILURE_FIELD_NUMBER: _ClassVar[int]
     LAUNCH_TIME_FIELD_NUMBER: _ClassVar[int]
     CODE_TIME_FIELD_NUMBER: _ClassVar[int]
+    WAITING_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     path: str
     kind: NodeKind
     phase: _phase_pb2.NodePhase
@@ -95,7 +96,8 @@ class NodeEvent(_message.Message):
     infrastructure_failure: bool
     launch_time: _timestamp_pb2.Timestamp
     code_time: _timestamp_pb2.Timestamp
-    def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[NodeKind, str]] = ..., phase: _Optional[_Union[_phase_pb2.NodePhase, str]] = ..., attempt: _Optional[int] = ..., attempt_phase: _Optional[_Union[_phase_pb2.AttemptPhase, str]] = ..., queue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[_Union[_reason_pb2.WaitingReason, str]] = ..., wake_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cache_status: _Optional[_Union[_phase_pb2.CacheStatus, str]] = ..., cache_source: _Optional[_Union[CacheSource, _Mapping]] = ..., retry_decision: _Optional[str] = ..., item_count: _Optional[int] = ..., name: _Optional[str] = ..., target_name: _Optional[str] = ..., infrastructure_failure: _Optional[bool] = ..., launch_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    waiting_message: str
+    def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[NodeKind, str]] = ..., phase: _Optional[_Union[_phase_pb2.NodePhase, str]] = ..., attempt: _Optional[int] = ..., attempt_phase: _Optional[_Union[_phase_pb2.AttemptPhase, str]] = ..., queue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[_Union[_reason_pb2.WaitingReason, str]] = ..., wake_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cache_status: _Optional[_Union[_phase_pb2.CacheStatus, str]] = ..., cache_source: _Optional[_Union[CacheSource, _Mapping]] = ..., retry_decision: _Optional[str] = ..., item_count: _Optional[int] = ..., name: _Optional[str] = ..., target_name: _Optional[str] = ..., infrastructure_failure: _Optional[bool] = ..., launch_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., code_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., waiting_message: _Optional[str] = ...) -> None: ...
 
 class CacheSource(_message.Message):
     __slots__ = ("execution_id", "node_path", "attempt", "create_time")

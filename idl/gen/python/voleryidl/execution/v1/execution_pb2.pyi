@@ -84,7 +84,7 @@ class PhaseCounts(_message.Message):
     def __init__(self, queued: _Optional[int] = ..., running: _Optional[int] = ..., waiting: _Optional[int] = ..., succeeded: _Optional[int] = ..., failed: _Optional[int] = ..., aborted: _Optional[int] = ..., skipped: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
 
 class NodeExecution(_message.Message):
-    __slots__ = ("path", "kind", "phase", "attempt", "name", "target_name", "queue_time", "start_time", "end_time", "failure", "waiting_reason", "wake_time", "cache_status", "cache_source", "counts")
+    __slots__ = ("path", "kind", "phase", "attempt", "name", "target_name", "queue_time", "start_time", "end_time", "failure", "waiting_reason", "wake_time", "cache_status", "cache_source", "counts", "waiting_message")
     PATH_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     PHASE_FIELD_NUMBER: _ClassVar[int]
@@ -100,6 +100,7 @@ class NodeExecution(_message.Message):
     CACHE_STATUS_FIELD_NUMBER: _ClassVar[int]
     CACHE_SOURCE_FIELD_NUMBER: _ClassVar[int]
     COUNTS_FIELD_NUMBER: _ClassVar[int]
+    WAITING_MESSAGE_FIELD_NUMBER: _ClassVar[int]
     path: str
     kind: _event_pb2.NodeKind
     phase: _phase_pb2.NodePhase
@@ -115,7 +116,8 @@ class NodeExecution(_message.Message):
     cache_status: _phase_pb2.CacheStatus
     cache_source: _event_pb2.CacheSource
     counts: PhaseCounts
-    def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[_event_pb2.NodeKind, str]] = ..., phase: _Optional[_Union[_phase_pb2.NodePhase, str]] = ..., attempt: _Optional[int] = ..., name: _Optional[str] = ..., target_name: _Optional[str] = ..., queue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[_Union[_reason_pb2.WaitingReason, str]] = ..., wake_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cache_status: _Optional[_Union[_phase_pb2.CacheStatus, str]] = ..., cache_source: _Optional[_Union[_event_pb2.CacheSource, _Mapping]] = ..., counts: _Optional[_Union[PhaseCounts, _Mapping]] = ...) -> None: ...
+    waiting_message: str
+    def __init__(self, path: _Optional[str] = ..., kind: _Optional[_Union[_event_pb2.NodeKind, str]] = ..., phase: _Optional[_Union[_phase_pb2.NodePhase, str]] = ..., attempt: _Optional[int] = ..., name: _Optional[str] = ..., target_name: _Optional[str] = ..., queue_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., start_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., end_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., failure: _Optional[_Union[_failure_pb2.Failure, _Mapping]] = ..., waiting_reason: _Optional[_Union[_reason_pb2.WaitingReason, str]] = ..., wake_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., cache_status: _Optional[_Union[_phase_pb2.CacheStatus, str]] = ..., cache_source: _Optional[_Union[_event_pb2.CacheSource, _Mapping]] = ..., counts: _Optional[_Union[PhaseCounts, _Mapping]] = ..., waiting_message: _Optional[str] = ...) -> None: ...
 
 class Attempt(_message.Message):
     __slots__ = ("path", "attempt", "phase", "queue_time", "start_time", "end_time", "failure", "retry_decision", "worker_id", "infrastructure_failure", "launch_time", "code_time", "commit_time")

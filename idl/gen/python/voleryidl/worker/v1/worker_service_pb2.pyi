@@ -9,6 +9,7 @@ from voleryidl.core.v1 import launch_plan_pb2 as _launch_plan_pb2
 from voleryidl.core.v1 import literals_pb2 as _literals_pb2
 from voleryidl.core.v1 import phase_pb2 as _phase_pb2
 from voleryidl.core.v1 import reason_pb2 as _reason_pb2
+from voleryidl.core.v1 import task_pb2 as _task_pb2
 from voleryidl.event.v1 import event_pb2 as _event_pb2
 from voleryidl.execution.v1 import execution_pb2 as _execution_pb2
 from google.protobuf.internal import containers as _containers
@@ -91,7 +92,7 @@ class HeldExecution(_message.Message):
     def __init__(self, execution_key: _Optional[int] = ..., fencing_token: _Optional[int] = ...) -> None: ...
 
 class Welcome(_message.Message):
-    __slots__ = ("lease_duration", "renewal_interval", "lost_execution_keys", "inline_value_limit", "storage_uri", "installation_id", "task_server")
+    __slots__ = ("lease_duration", "renewal_interval", "lost_execution_keys", "inline_value_limit", "storage_uri", "installation_id", "task_server", "data_server", "platform_resources")
     LEASE_DURATION_FIELD_NUMBER: _ClassVar[int]
     RENEWAL_INTERVAL_FIELD_NUMBER: _ClassVar[int]
     LOST_EXECUTION_KEYS_FIELD_NUMBER: _ClassVar[int]
@@ -99,6 +100,8 @@ class Welcome(_message.Message):
     STORAGE_URI_FIELD_NUMBER: _ClassVar[int]
     INSTALLATION_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_SERVER_FIELD_NUMBER: _ClassVar[int]
+    DATA_SERVER_FIELD_NUMBER: _ClassVar[int]
+    PLATFORM_RESOURCES_FIELD_NUMBER: _ClassVar[int]
     lease_duration: _duration_pb2.Duration
     renewal_interval: _duration_pb2.Duration
     lost_execution_keys: _containers.RepeatedScalarFieldContainer[int]
@@ -106,7 +109,19 @@ class Welcome(_message.Message):
     storage_uri: str
     installation_id: str
     task_server: str
-    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., renewal_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost_execution_keys: _Optional[_Iterable[int]] = ..., inline_value_limit: _Optional[int] = ..., storage_uri: _Optional[str] = ..., installation_id: _Optional[str] = ..., task_server: _Optional[str] = ...) -> None: ...
+    data_server: str
+    platform_resources: PlatformResources
+    def __init__(self, lease_duration: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., renewal_interval: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., lost_execution_keys: _Optional[_Iterable[int]] = ..., inline_value_limit: _Optional[int] = ..., storage_uri: _Optional[str] = ..., installation_id: _Optional[str] = ..., task_server: _Optional[str] = ..., data_server: _Optional[str] = ..., platform_resources: _Optional[_Union[PlatformResources, _Mapping]] = ...) -> None: ...
+
+class PlatformResources(_message.Message):
+    __slots__ = ("default_requests", "default_limits", "maximum")
+    DEFAULT_REQUESTS_FIELD_NUMBER: _ClassVar[int]
+    DEFAULT_LIMITS_FIELD_NUMBER: _ClassVar[int]
+    MAXIMUM_FIELD_NUMBER: _ClassVar[int]
+    default_requests: _task_pb2.ResourceSet
+    default_limits: _task_pb2.ResourceSet
+    maximum: _task_pb2.ResourceSet
+    def __init__(self, default_requests: _Optional[_Union[_task_pb2.ResourceSet, _Mapping]] = ..., default_limits: _Optional[_Union[_task_pb2.ResourceSet, _Mapping]] = ..., maximum: _Optional[_Union[_task_pb2.ResourceSet, _Mapping]] = ...) -> None: ...
 
 class Capacity(_message.Message):
     __slots__ = ("executions", "attempts")
@@ -502,3 +517,25 @@ class ItemValues(_message.Message):
     first: int
     values: _literals_pb2.Literal
     def __init__(self, path: _Optional[str] = ..., name: _Optional[str] = ..., first: _Optional[int] = ..., values: _Optional[_Union[_literals_pb2.Literal, _Mapping]] = ...) -> None: ...
+
+class ListLiveAttemptsRequest(_message.Message):
+    __slots__ = ("attempts",)
+    ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
+    attempts: _containers.RepeatedCompositeFieldContainer[AttemptName]
+    def __init__(self, attempts: _Optional[_Iterable[_Union[AttemptName, _Mapping]]] = ...) -> None: ...
+
+class AttemptName(_message.Message):
+    __slots__ = ("execution_uid", "path", "attempt")
+    EXECUTION_UID_FIELD_NUMBER: _ClassVar[int]
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    execution_uid: str
+    path: str
+    attempt: int
+    def __init__(self, execution_uid: _Optional[str] = ..., path: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+
+class ListLiveAttemptsResponse(_message.Message):
+    __slots__ = ("live",)
+    LIVE_FIELD_NUMBER: _ClassVar[int]
+    live: _containers.RepeatedScalarFieldContainer[bool]
+    def __init__(self, live: _Optional[_Iterable[bool]] = ...) -> None: ...

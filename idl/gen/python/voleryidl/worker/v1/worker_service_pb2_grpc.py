@@ -50,6 +50,11 @@ class WorkerServiceStub:
                 request_serializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.GetValuesRequest.SerializeToString,
                 response_deserializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.GetValuesResponse.FromString,
                 _registered_method=True)
+        self.ListLiveAttempts = channel.unary_unary(
+                '/voleryidl.worker.v1.WorkerService/ListLiveAttempts',
+                request_serializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.ListLiveAttemptsRequest.SerializeToString,
+                response_deserializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.ListLiveAttemptsResponse.FromString,
+                _registered_method=True)
 
 
 class WorkerServiceServicer:
@@ -80,6 +85,14 @@ class WorkerServiceServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def ListLiveAttempts(self, request, context):
+        """ListLiveAttempts says which of some attempts have begun and not ended, so
+        that what was made for the others can be removed.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_WorkerServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -97,6 +110,11 @@ def add_WorkerServiceServicer_to_server(servicer, server):
                     servicer.GetValues,
                     request_deserializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.GetValuesRequest.FromString,
                     response_serializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.GetValuesResponse.SerializeToString,
+            ),
+            'ListLiveAttempts': grpc.unary_unary_rpc_method_handler(
+                    servicer.ListLiveAttempts,
+                    request_deserializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.ListLiveAttemptsRequest.FromString,
+                    response_serializer=voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.ListLiveAttemptsResponse.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -181,6 +199,33 @@ class WorkerService:
             '/voleryidl.worker.v1.WorkerService/GetValues',
             voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.GetValuesRequest.SerializeToString,
             voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.GetValuesResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ListLiveAttempts(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/voleryidl.worker.v1.WorkerService/ListLiveAttempts',
+            voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.ListLiveAttemptsRequest.SerializeToString,
+            voleryidl_dot_worker_dot_v1_dot_worker__service__pb2.ListLiveAttemptsResponse.FromString,
             options,
             channel_credentials,
             insecure,

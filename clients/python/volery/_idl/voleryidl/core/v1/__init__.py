@@ -3259,6 +3259,12 @@ class TaskTemplate(betterproto2.Message):
     For people; never part of a comparison of versions.
     """
 
+    container_image: "str" = betterproto2.field(19, betterproto2.TYPE_STRING)
+    """
+    The image that a Python function runs in, for launchers that make pods;
+    empty means the platform's.
+    """
+
 
 default_message_pool.register_message("voleryidl.core.v1", "TaskTemplate", TaskTemplate)
 

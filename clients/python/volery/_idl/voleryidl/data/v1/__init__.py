@@ -8,12 +8,17 @@ __all__ = (
     "DataServiceStub",
     "DownloadBlobRequest",
     "DownloadBlobResponse",
+    "SignBlobsRequest",
+    "SignBlobsResponse",
+    "SignedUpload",
+    "SignedUrl",
     "StatBlobRequest",
     "StatBlobResponse",
     "UploadBlobRequest",
     "UploadBlobResponse",
 )
 
+import datetime
 from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -102,6 +107,121 @@ class DownloadBlobResponse(betterproto2.Message):
 
 
 default_message_pool.register_message("voleryidl.data.v1", "DownloadBlobResponse", DownloadBlobResponse)
+
+
+@dataclass(eq=False, repr=False)
+class SignBlobsRequest(betterproto2.Message):
+    """
+    SignBlobsRequest names content to read and places to write to.
+    """
+
+    downloads: "list[str]" = betterproto2.field(1, betterproto2.TYPE_STRING, repeated=True)
+    """
+    URIs below the installation's storage; at most 1,000 with the uploads.
+    """
+
+    uploads: "list[SignedUpload]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    What is to be written.
+    """
+
+    lifetime: "datetime.timedelta | None" = betterproto2.field(
+        3, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Duration, optional=True
+    )
+    """
+    How long the URLs are to serve; absent means one hour, more than a day is
+    cut to a day.
+    """
+
+
+default_message_pool.register_message("voleryidl.data.v1", "SignBlobsRequest", SignBlobsRequest)
+
+
+@dataclass(eq=False, repr=False)
+class SignBlobsResponse(betterproto2.Message):
+    """
+    SignBlobsResponse has URLs in the order they were asked for.
+    """
+
+    downloads: "list[SignedUrl]" = betterproto2.field(1, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    One per download.
+    """
+
+    uploads: "list[SignedUrl]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    One per upload.
+    """
+
+
+default_message_pool.register_message("voleryidl.data.v1", "SignBlobsResponse", SignBlobsResponse)
+
+
+@dataclass(eq=False, repr=False)
+class SignedUpload(betterproto2.Message):
+    """
+    SignedUpload announces one object. An attempt writes below its own prefix
+    only.
+    """
+
+    uri: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    Where it is to lie.
+    """
+
+    size_bytes: "int" = betterproto2.field(2, betterproto2.TYPE_UINT64)
+    """
+    Its size in bytes; verified.
+    """
+
+    sha256: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    Its SHA-256 in hexadecimal; verified.
+    """
+
+
+default_message_pool.register_message("voleryidl.data.v1", "SignedUpload", SignedUpload)
+
+
+@dataclass(eq=False, repr=False)
+class SignedUrl(betterproto2.Message):
+    """
+    SignedUrl is an HTTP request that serves for a while.
+    """
+
+    uri: "str" = betterproto2.field(1, betterproto2.TYPE_STRING)
+    """
+    What it reads or writes.
+    """
+
+    method: "str" = betterproto2.field(2, betterproto2.TYPE_STRING)
+    """
+    `GET` or `PUT`.
+    """
+
+    url: "str" = betterproto2.field(3, betterproto2.TYPE_STRING)
+    """
+    The URL; a secret until it expires.
+    """
+
+    headers: "dict[str, str]" = betterproto2.field(
+        4,
+        betterproto2.TYPE_MAP,
+        map_meta=betterproto2.map_meta(betterproto2.TYPE_STRING, betterproto2.TYPE_STRING),
+    )
+    """
+    Headers that the request must carry.
+    """
+
+    expire_time: "datetime.datetime | None" = betterproto2.field(
+        5, betterproto2.TYPE_MESSAGE, unwrap=lambda: ___google__protobuf__.Timestamp, optional=True
+    )
+    """
+    When it expires.
+    """
+
+
+default_message_pool.register_message("voleryidl.data.v1", "SignedUrl", SignedUrl)
 
 
 @dataclass(eq=False, repr=False)
@@ -259,3 +379,29 @@ class DataServiceStub(betterproto2_grpclib.ServiceStub):
             deadline=deadline,
             metadata=metadata,
         )
+
+    async def sign_blobs(
+        self,
+        message: "SignBlobsRequest",
+        *,
+        timeout: "float | None" = None,
+        deadline: "Deadline | None" = None,
+        metadata: "MetadataLike | None" = None,
+    ) -> "SignBlobsResponse":
+        """
+        SignBlobs gives URLs by which content is read and written over HTTP,
+        without credentials, for a while. All of it is granted or nothing. Also
+        served as HTTP/JSON, at `POST /v1/blobs:sign` of the data server.
+        """
+
+        return await self._unary_unary(
+            "/voleryidl.data.v1.DataService/SignBlobs",
+            message,
+            SignBlobsResponse,
+            timeout=timeout,
+            deadline=deadline,
+            metadata=metadata,
+        )
+
+
+from ....google import protobuf as ___google__protobuf__

@@ -408,6 +408,12 @@ class NodeEvent(betterproto2.Message):
     since the code had been loaded before.
     """
 
+    waiting_message: "str" = betterproto2.field(19, betterproto2.TYPE_STRING)
+    """
+    What the machine that is to run the attempt says of why it does not run
+    yet, for people; for example a scheduler's own words.
+    """
+
 
 default_message_pool.register_message("voleryidl.event.v1", "NodeEvent", NodeEvent)
 

@@ -999,6 +999,11 @@ class NodeExecution(betterproto2.Message):
     For a map or a workflow node: how many of its children stand where.
     """
 
+    waiting_message: "str" = betterproto2.field(40, betterproto2.TYPE_STRING)
+    """
+    What the machine that is to run it says of why it does not run yet.
+    """
+
 
 default_message_pool.register_message("voleryidl.execution.v1", "NodeExecution", NodeExecution)
 
