@@ -343,7 +343,12 @@ class ControlPlane:
             local=LocalListener(
                 beside(entrance.listen),
                 streams.serve,
-                local.Limits(settings.message_size_limit, settings.status_size_limit),
+                local.Limits(
+                    settings.message_size_limit,
+                    settings.status_size_limit,
+                    settings.slow_reader_limit,
+                    settings.listeners_limit,
+                ),
                 entrance.authentication,
             ),
             projects=projects,

@@ -68,7 +68,8 @@ class Settings:
         queue_limit: how many calls may wait, of each kind.
         queue_wait_limit: how long a call waits for its turn before it is refused.
         transfers_limit: how many uploads and downloads are served at a time.
-        listeners_limit: how many calls may listen for news at a time: watches, waits, logs being followed.
+        listeners_limit: how many calls may listen for news at a time: watches, waits, logs being followed;
+            and how many workers may be connected to the local socket.
         listeners_per_caller_limit: how many of them may be one caller's.
         slow_reader_limit: how long a client may take to read one message of a stream.
         wait_default: how long WaitExecution waits when not told.

@@ -12,6 +12,7 @@ import uuid
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Protocol, cast
 
 import structlog
@@ -22,7 +23,14 @@ from volery_rules.work_frames import BrokenFrame, FrameReader, FrameTooLong, fra
 from voleryidl.core.v1.reason_pb2 import ErrorReason
 from voleryidl.worker.v1.worker_service_pb2 import WorkOpening, WorkRequest, WorkResponse
 
-from volery_controlplane.domain.errors import Invalid, Refusal, TooLarge, Unavailable
+from volery_controlplane.domain.errors import (
+    Invalid,
+    Overloaded,
+    Refusal,
+    RetryAdvice,
+    TooLarge,
+    Unavailable,
+)
 from volery_controlplane.grpc import caller
 from volery_controlplane.grpc.entry import Entering, Entry
 from volery_controlplane.grpc.errors import edge_status, reason_name, status_of
@@ -56,10 +64,19 @@ class Serve(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What a connection lets through; both in bytes."""
+    """What connections let through, and how many there may be.
+
+    Attributes:
+        message_size: of one message, in bytes.
+        status_size: of the status that ends a stream, in bytes.
+        patience: how long a worker may leave unread what fills its buffer.
+        connections: how many may be open at a time.
+    """
 
     message_size: int
     status_size: int
+    patience: timedelta = timedelta(seconds=60)
+    connections: int = 5_000
 
 
 class Requests:
@@ -119,6 +136,7 @@ class Connection(asyncio.Protocol):
         limits: what it lets through.
         authentication: says who the worker is.
         closed: told when it is over.
+        is_one_too_many: it is told so, and nothing else.
     """
 
     def __init__(
@@ -127,6 +145,8 @@ class Connection(asyncio.Protocol):
         limits: Limits,
         authentication: Authentication,
         closed: Callable[[Connection], None],
+        *,
+        is_one_too_many: bool = False,
     ) -> None:
         self._serve = serve
         self._limits = limits
@@ -142,6 +162,8 @@ class Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._task: asyncio.Task[None] | None = None
         self._opening: asyncio.TimerHandle | None = None
+        self._patience: asyncio.TimerHandle | None = None
+        self._is_one_too_many = is_one_too_many
 
     # --- asyncio's side -----------------------------------------------------------------------------
 
@@ -149,6 +171,9 @@ class Connection(asyncio.Protocol):
         """A worker has connected."""
         self._transport = cast(asyncio.Transport, transport)
         self._transport.set_write_buffer_limits(high=UNSENT_BYTES)
+        if self._is_one_too_many:
+            self._turn_away()
+            return
         self._opening = self._loop.call_later(OPENING_SECONDS, self.abort)
 
     def data_received(self, data: bytes) -> None:
@@ -171,6 +196,7 @@ class Connection(asyncio.Protocol):
         """The connection is over."""
         self._transport = None
         self._cancel_opening()
+        self._cancel_patience()
         self._gone()
         self._may_write.set()
         if self._task is None or self._task.done():
@@ -179,9 +205,11 @@ class Connection(asyncio.Protocol):
     def pause_writing(self) -> None:
         """The worker does not read what is written."""
         self._may_write.clear()
+        self._patience = self._loop.call_later(self._limits.patience.total_seconds(), self._give_up)
 
     def resume_writing(self) -> None:
         """It reads again."""
+        self._cancel_patience()
         self._may_write.set()
 
     # --- frames -------------------------------------------------------------------------------------
@@ -229,6 +257,24 @@ class Connection(asyncio.Protocol):
         if self._is_reading and self._transport is not None:
             self._is_reading = False
             self._transport.pause_reading()
+
+    def _turn_away(self) -> None:
+        """Says that there is no room; the worker asks again after a while."""
+        limit = self._limits.connections
+        refusal = Overloaded(
+            f"{limit} workers are connected here, which is the limit (listeners_limit)",
+            {"limit_name": "listeners_limit", "limit": str(limit)},
+            RetryAdvice(timedelta(seconds=5)),
+        )
+        status = status_of(refusal, self._limits.status_size)
+        self._write(frame(work_frames.END, status.SerializeToString()))
+        assert self._transport is not None, "it has just been made"
+        self._transport.close()
+
+    def _give_up(self) -> None:
+        """Leaves a worker that does not read: what it is told would pile up, and its lease must run out."""
+        log.warning("a worker does not read its stream", seconds=self._limits.patience.total_seconds())
+        self.abort()
 
     def _is_full(self) -> bool:
         return len(self._requests) >= UNREAD_REQUESTS or self._requests.unread_bytes >= UNREAD_BYTES
@@ -291,6 +337,11 @@ class Connection(asyncio.Protocol):
         if self._opening is not None:
             self._opening.cancel()
             self._opening = None
+
+    def _cancel_patience(self) -> None:
+        if self._patience is not None:
+            self._patience.cancel()
+            self._patience = None
 
     # --- the end ------------------------------------------------------------------------------------
 

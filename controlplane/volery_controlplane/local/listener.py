@@ -101,7 +101,13 @@ class LocalListener:
         self._server = None
 
     def _connected(self) -> Connection:
-        connection = Connection(self._serve, self._limits, self._authentication, self._disconnected)
+        connection = Connection(
+            self._serve,
+            self._limits,
+            self._authentication,
+            self._disconnected,
+            is_one_too_many=len(self._connections) >= self._limits.connections,
+        )
         self._connections.add(connection)
         self._idle.clear()
         return connection

@@ -169,13 +169,14 @@ async def test_a_plane_that_shuts_down_says_so_and_ends_the_stream(settings: Set
         await found.close()
 
 
+LIMITS = Limits(4 * 1024 * 1024, 6_000)
+
+
 @asynccontextmanager
-async def listening(directory: Path, serve: Serve) -> AsyncIterator[str]:
+async def listening(directory: Path, serve: Serve, limits: Limits = LIMITS) -> AsyncIterator[str]:
     """A local socket whose streams are served by hand."""
     socket = UnixSocket(directory / "by-hand.work")
-    listener = LocalListener(
-        socket, serve, Limits(4 * 1024 * 1024, 6_000), Authentication([], otherwise=ANONYMOUS)
-    )
+    listener = LocalListener(socket, serve, limits, Authentication([], otherwise=ANONYMOUS))
     await listener.start()
     try:
         yield str(socket.path)
@@ -255,6 +256,50 @@ async def test_who_writes_waits_for_a_worker_that_does_not_read(directory: Path)
                 assert isinstance(message, WorkResponse)
                 assert message.renewed.number == number
         await found.close()
+
+
+async def test_a_worker_that_does_not_read_is_left_after_a_while(directory: Path) -> None:
+    ended = asyncio.Event()
+
+    async def serve(requests: Requests, writer: Writer) -> None:
+        try:
+            while True:
+                await writer.write([WorkResponse(renewed=Renewed(number=1))] * 2_000)
+        finally:
+            ended.set()
+
+    async with listening(directory, serve, replace(LIMITS, patience=timedelta(milliseconds=20))) as path:
+        found = await LocalCall.opened(path)
+        found._reader._limit = 1  # type: ignore[attr-defined]  # of what is read ahead
+        await ended.wait()
+        await found.close()
+
+
+async def test_a_connection_too_many_is_told_so_and_a_place_that_is_left_is_given_again(
+    directory: Path,
+) -> None:
+    async def serve(requests: Requests, writer: Writer) -> None:
+        async for request in requests:
+            await writer.write([WorkResponse(renewed=Renewed(number=request.renewal.number))])
+
+    async def is_served(found: LocalCall) -> bool:
+        await found.write(WorkRequest(renewal=Renewal(number=7)))
+        message = await found.read()
+        return isinstance(message, WorkResponse) and message.renewed.number == 7
+
+    async with listening(directory, serve, replace(LIMITS, connections=1)) as path:
+        first = await LocalCall.opened(path)
+        assert await is_served(first)
+        second = await LocalCall.opened(path)
+        async with refused(grpc.StatusCode.RESOURCE_EXHAUSTED, "OVERLOADED"):
+            await second.read()
+        await second.close()
+        await first.done_writing()
+        assert await first.read() is grpc.aio.EOF
+        await first.close()
+        third = await LocalCall.opened(path)
+        assert await is_served(third)
+        await third.close()
 
 
 class Peer:
