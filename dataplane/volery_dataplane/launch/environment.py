@@ -12,9 +12,9 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 
+from volery_rules.quantities import whole
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 
-from volery_dataplane.launch.quantities import whole
 from volery_dataplane.launch.settings import ProcessSettings
 
 

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from volery_rules.quantities import whole
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 
 from volery_dataplane.launch.environment import environment_of
-from volery_dataplane.launch.quantities import whole
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.worker.ports import AttemptOrder
 
