@@ -255,6 +255,7 @@ class ControlPlane:
         blobs = FileBlobStore(settings.storage)
         wakeups = LocalWakeups()
         measures = Measures()
+        platform = settings.platform_resources()
         spans = ExecutionSpans(database, tracing) if tracing is not None else None
         tenancy = Tenancy(settings.domains)
         projects = Projects(database, tenancy)
@@ -266,7 +267,7 @@ class ControlPlane:
         work = WorkService(
             database,
             wakeups,
-            WorkSettings(settings.lease, settings.inline_value_limit, blobs.root),
+            WorkSettings(settings.lease, settings.inline_value_limit, blobs.root, platform),
             measures,
             spans,
         )
@@ -283,6 +284,7 @@ class ControlPlane:
             references,
             measures,
             spans,
+            platform,
         )
         calls = CallMeasures()
         sources = Sources(

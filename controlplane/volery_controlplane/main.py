@@ -155,6 +155,11 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--lease-seconds", dest="lease", type=_seconds, help="how long a worker's lease lasts")
     serve.add_argument("--drain-seconds", dest="drain", type=_seconds, help="how long a shutdown waits")
+    serve.add_argument(
+        "--resource-defaults", help="what attempts request that ask for nothing, e.g. cpu=500m,memory=1Gi"
+    )
+    serve.add_argument("--resource-default-limits", help="what such attempts may not exceed, alike")
+    serve.add_argument("--resource-maximum", help="the most that an attempt gets, alike; more is lowered")
     serve.add_argument("--metrics", help="host:port of Prometheus metrics; none unless given")
     serve.add_argument(
         "--metrics-open",

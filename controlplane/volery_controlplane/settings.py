@@ -12,6 +12,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
+from voleryidl.core.v1.task_pb2 import ResourceSet
+from voleryidl.worker.v1.worker_service_pb2 import PlatformResources
+
+from volery_controlplane.domain.platform_resources import amounts
 from volery_controlplane.domain.principals import GRANTABLE
 from volery_controlplane.domain.retention import Policy, Rules, Span
 
@@ -74,6 +78,10 @@ class Settings:
         slow_reader_limit: how long a client may take to read one message of a stream.
         wait_default: how long WaitExecution waits when not told.
         wait_limit: the longest wait of one call.
+        resource_defaults: what an attempt requests whose task does not say: `cpu=500m,memory=1Gi`; kinds are
+            `cpu`, `memory`, `gpu` and `ephemeral_storage`.
+        resource_default_limits: what such an attempt may not exceed.
+        resource_maximum: the most that any attempt gets; what is above it is lowered, with a warning.
         heartbeat: the longest silence of a watch.
         summary_interval: the shortest time between two messages of a SUMMARY watch.
         event_interval: the same for a FULL one.
@@ -135,6 +143,9 @@ class Settings:
     slow_reader_limit: timedelta = timedelta(seconds=60)
     wait_default: timedelta = timedelta(seconds=30)
     wait_limit: timedelta = timedelta(minutes=10)
+    resource_defaults: str = ""
+    resource_default_limits: str = ""
+    resource_maximum: str = ""
     heartbeat: timedelta = timedelta(seconds=15)
     summary_interval: timedelta = timedelta(milliseconds=250)
     event_interval: timedelta = timedelta(milliseconds=20)
@@ -214,6 +225,7 @@ class Settings:
         if not self.domains:
             raise BadSetting("domains must name at least one domain")
         self.policy()
+        self.platform_resources()
         if self.cache_entries < 0:
             raise BadSetting("cache_entries must be 0 (any number) or above")
         if self.nesting_limit > 80:
@@ -250,6 +262,25 @@ class Settings:
             cache=read("keep_cache", Span.parse),
             cache_entries=self.cache_entries,
             uploads=read("keep_uploads", Span.parse),
+        )
+
+    def platform_resources(self) -> PlatformResources:
+        """What attempts get that ask for nothing, and the most they may have.
+
+        Raises:
+            BadSetting: when a text cannot be read.
+        """
+
+        def read(name: str) -> ResourceSet:
+            try:
+                return amounts(getattr(self, name))
+            except ValueError as error:
+                raise BadSetting(f"{name}: {error}") from error
+
+        return PlatformResources(
+            default_requests=read("resource_defaults"),
+            default_limits=read("resource_default_limits"),
+            maximum=read("resource_maximum"),
         )
 
 

@@ -27,6 +27,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     LogBatch,
     NodeOutput,
     ReportBatch,
+    Welcome,
     WorkRequest,
     WorkResponse,
 )
@@ -71,6 +72,7 @@ class HandWorker:
         self.call = self._call = call
         self._batches = 0
         self._reports: dict[int, int] = {}
+        self.welcome = Welcome()
         self._early: deque[Assignment] = deque()  # came while an answer was waited for
 
     @classmethod
@@ -84,7 +86,9 @@ class HandWorker:
             call = WorkerServiceStub(channel).Work()  # type: ignore[no-untyped-call, call-arg]  # aio
         worker = cls(call)
         await worker.say(hello=Hello(worker_id="by-hand", session_id=uuid.uuid4().hex))
-        assert (await worker.heard()).WhichOneof("message") == "welcome"
+        heard = await worker.heard()
+        assert heard.WhichOneof("message") == "welcome"
+        worker.welcome = heard.welcome
         try:
             yield worker
         finally:

@@ -34,6 +34,8 @@ MOST_TOLD = 1000
 
 def follow(run: Run, expected: Sequence[tuple[str, str]] = ()) -> Execution:
     """Show an execution until it is over; gives it as it ended."""
+    for warning in run.execution.warnings:
+        click.echo(f"warning: {warning}", err=True)
     tree = Tree(run.execution, expected)
     if run.phase.is_terminal:
         return run.execution

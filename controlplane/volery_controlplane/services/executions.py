@@ -20,6 +20,7 @@ from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
 from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import NodeKind
+from voleryidl.worker.v1.worker_service_pb2 import PlatformResources
 
 from volery_controlplane.domain import page_tokens
 from volery_controlplane.domain.errors import AlreadyExists, NotFound, Refusal, Uncertain, WrongPhase
@@ -41,7 +42,7 @@ from volery_controlplane.services.assignments import Claim, claim_of_created
 from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.pages import Listing, Page, PageRequest
-from volery_controlplane.services.placement import Beginnings, Place, Placement
+from volery_controlplane.services.placement import Beginnings, Place, Placement, Warnings
 from volery_controlplane.services.ports import Database, Ids, Transaction, Wakeups
 from volery_controlplane.services.projects import Tenancy
 from volery_controlplane.services.removal import remove_executions
@@ -132,6 +133,7 @@ class Executions:
         references: finds which objects inputs refer to.
         measures: what is counted.
         spans: told of what happens, where executions are traced.
+        platform: the most that attempts get; who asks for more is warned.
     """
 
     def __init__(
@@ -146,6 +148,7 @@ class Executions:
         references: References,
         measures: Measures | None = None,
         spans: ExecutionSpans | None = None,
+        platform: PlatformResources | None = None,
     ) -> None:
         self._spans = spans
         self._measures = measures or Measures()
@@ -158,6 +161,7 @@ class Executions:
         self._listening = listening
         self._references = references
         self._beginnings = Beginnings()
+        self._warnings = Warnings(platform or PlatformResources())
         self._committing: set[asyncio.Task[tuple[ExecutionRecord, bool]]] = set()
 
     async def create(self, intention: ExecutionIntention) -> tuple[ExecutionRecord, bool]:
@@ -433,7 +437,7 @@ class Executions:
             tags=tuple(options.tags),
             principal=intention.principal,
             create_time=tx.now,
-            warnings=(),
+            warnings=self._warnings.of(tx, target.closure_digest),
             traceparent=intention.traceparent,
         )
         hold = self._hold(tx, target.closure_digest, options, place)

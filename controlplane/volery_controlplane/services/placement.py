@@ -11,12 +11,16 @@ from __future__ import annotations
 from collections import OrderedDict
 from typing import Protocol
 
+from voleryidl.core.v1.closure_pb2 import WorkflowClosure
+from voleryidl.worker.v1.worker_service_pb2 import PlatformResources
+
 from volery_controlplane.domain.beginnings import Beginning, beginning_of
+from volery_controlplane.domain.platform_resources import warnings
 from volery_controlplane.services.assignments import Claim
 from volery_controlplane.services.ports import Transaction
 
 KEPT = 1_000
-"""How many closures' beginnings are remembered; they are a few names each."""
+"""Of how many closures it is remembered how they begin and what is warned of; that is a few names each."""
 
 
 class Place(Protocol):
@@ -49,6 +53,31 @@ class Placement(Protocol):
 
     def doubt(self) -> None:
         """It is not known whether what was placed is committed; has workers say what they hold."""
+
+
+class Warnings:
+    """What people are warned of who run a closure here, by digest; read and judged once. Safe on any thread.
+
+    Args:
+        platform: the most that attempts get.
+    """
+
+    def __init__(self, platform: PlatformResources) -> None:
+        self._platform = platform
+        self._known: OrderedDict[str, tuple[str, ...]] = OrderedDict()
+
+    def of(self, tx: Transaction, digest: str) -> tuple[str, ...]:
+        """The warnings of an execution of a closure."""
+        if not self._platform.maximum.ListFields():
+            return ()
+        known = self._known.get(digest)
+        if known is None:
+            content = tx.entities.closure(digest)
+            known = warnings(WorkflowClosure.FromString(content), self._platform) if content else ()
+            self._known[digest] = known
+            if len(self._known) > KEPT:
+                self._known.popitem(last=False)
+        return known
 
 
 class Beginnings:

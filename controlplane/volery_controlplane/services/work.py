@@ -25,6 +25,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     Hello,
     ItemValues,
     NodeOutput,
+    PlatformResources,
     Renewal,
     ReportBatch,
     ValueRef,
@@ -75,6 +76,7 @@ class WorkSettings:
     lease: timedelta = timedelta(seconds=15)
     inline_value_limit: int = 16 * 1024
     storage_uri: str = ""
+    platform_resources: PlatformResources = field(default_factory=PlatformResources)
 
 
 @dataclass(slots=True)
@@ -179,6 +181,7 @@ class WorkService:
             storage_uri=self._settings.storage_uri,
             installation_id=self._database.installation_id(),
             task_server=self.task_server,
+            platform_resources=self._settings.platform_resources,
         )
         welcome.lease_duration.FromTimedelta(self._settings.lease)
         welcome.renewal_interval.FromTimedelta(self._settings.lease / 4)

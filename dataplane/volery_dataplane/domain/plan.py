@@ -15,6 +15,7 @@ from volery_rules import types
 from volery_rules.attributes import NoSuchPart, type_at
 from volery_rules.cache_keys import cache_policy, interface_digest
 from volery_rules.casting import castable
+from volery_rules.overrides import overridden
 from voleryidl.core.v1.closure_pb2 import CompiledWorkflow, NodeConnections, WorkflowClosure
 from voleryidl.core.v1.identifier_pb2 import Identifier
 from voleryidl.core.v1.interface_pb2 import TypedInterface
@@ -32,7 +33,6 @@ from voleryidl.event.v1.event_pb2 import NODE_KIND_MAP, NODE_KIND_TASK, NODE_KIN
 from volery_dataplane.domain import encoding, retries
 from volery_dataplane.domain.bindings import Cast, Constant, Recipe, constant_folded, inputs_of, recipe
 from volery_dataplane.domain.graph import ItemOutput, MappedInput, MapPlan, NodePlan, TaskPlan, WorkflowPlan
-from volery_dataplane.domain.overrides import overridden
 
 
 class Unwalkable(Exception):

@@ -19,11 +19,14 @@ def overridden(template: TaskTemplate, overrides: NodeOverrides) -> TaskTemplate
     if overrides.HasField("cache"):
         made.cache.CopyFrom(overrides.cache)  # without a version: not cached
     if overrides.HasField("resources"):
-        _lay_over(made.resources, overrides.resources)
+        lay_over(made.resources, overrides.resources)
     if overrides.HasField("interruptible"):
         made.interruptible = overrides.interruptible
-    if overrides.container_image and made.HasField("container"):
-        made.container.image = overrides.container_image
+    if overrides.container_image:
+        if made.HasField("container"):
+            made.container.image = overrides.container_image
+        else:
+            made.container_image = overrides.container_image
     for name, value in overrides.environment.items():
         made.environment[name] = value
     if overrides.HasField("pod_template"):
@@ -31,7 +34,7 @@ def overridden(template: TaskTemplate, overrides: NodeOverrides) -> TaskTemplate
     return made
 
 
-def _lay_over(resources: Resources, over: Resources) -> None:
+def lay_over(resources: Resources, over: Resources) -> None:
     """Replaces amount by amount; what is not named stays."""
     _lay_amounts_over(resources.requests, over.requests)
     _lay_amounts_over(resources.limits, over.limits)
