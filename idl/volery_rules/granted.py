@@ -57,7 +57,9 @@ def granted(asked: Resources, platform: PlatformResources) -> Resources:
         if kind == "gpu":
             request = limit = lower(limit or request, most) if limit or request else ""
         else:
-            request, limit = lower(request, most) if request else "", lower(limit, most)
+            # Kubernetes requests a limit that is not requested; nobody wants the maximum reserved for all.
+            request = lower(request, most) if request else "0" if most else ""
+            limit = lower(limit, most)
         if request:
             setattr(given.requests, kind, request)
         if limit:

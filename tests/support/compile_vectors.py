@@ -127,7 +127,10 @@ def task(name: str, entry: Mapping[str, Any]) -> TaskTemplate:
     made = TaskTemplate(
         id=identifier(EntityKind.ENTITY_KIND_TASK, name, entry), type="python", interface=interface(entry)
     )
-    made.python.module, made.python.qualname = "flow", "function"
+    if entry.get("type", "python") == "python":
+        made.python.module, made.python.qualname = "flow", "function"
+    else:
+        made.type = entry["type"]
     return _merged(made, entry)
 
 

@@ -9,13 +9,14 @@ from volery_rules import types
 from volery_rules.casting import Uncastable, cast, castable
 from voleryidl.core.v1.identifier_pb2 import EntityKind, Identifier
 from voleryidl.core.v1.interface_pb2 import TypedInterface, Variable
-from voleryidl.core.v1.launch_plan_pb2 import CatchUp, LaunchPlanTemplate, Schedule
+from voleryidl.core.v1.launch_plan_pb2 import CatchUp, ExecutionOptions, LaunchPlanTemplate, Schedule
 from voleryidl.core.v1.literals_pb2 import Literal
 from voleryidl.core.v1.types_pb2 import SimpleType
 from voleryidl.core.v1.workflow_pb2 import WorkflowTemplate
 
 from volery_controlplane.domain.compiler.report import Code, Place, Report, did_you_mean
 from volery_controlplane.domain.compiler.settings import check_environment, is_positive
+from volery_controlplane.domain.kubernetes_names import check_object_name
 from volery_controlplane.domain.names import shown
 
 _DATETIME = types.simple(SimpleType.SIMPLE_TYPE_DATETIME)
@@ -51,11 +52,7 @@ def check_plan(
     """Complains about inputs, options and schedules. Without a workflow its inputs are not looked at."""
     if workflow is not None:
         _check_inputs(plan, workflow, place, report)
-    options = place.at("options")
-    if plan.options.HasField("timeout") and not is_positive(plan.options.timeout):
-        message = "the limit must be longer than nothing"
-        report.add(Code.ILLEGAL_TIMEOUT, options.at("timeout"), message, "leave it out for no limit")
-    check_environment(plan.options.environment, options.at("environment"), report)
+    check_options(plan.options, place.at("options"), report)
     seen: set[str] = set()
     for index, schedule in enumerate(plan.schedules):
         here = place.at(f"schedules[{index}]")
@@ -65,6 +62,17 @@ def check_plan(
         _check_schedule(schedule, here, report)
         if workflow is not None:
             _check_slot_inputs(plan, schedule, workflow, here, report)
+
+
+def check_options(options: ExecutionOptions, place: Place, report: Report) -> None:
+    """Complains about options that no execution can have, of a launch plan or of a request."""
+    if options.HasField("timeout") and not is_positive(options.timeout):
+        message = "the limit must be longer than nothing"
+        report.add(Code.ILLEGAL_TIMEOUT, place.at("timeout"), message, "leave it out for no limit")
+    check_environment(options.environment, place.at("environment"), report)
+    account = options.service_account
+    if account and (complaint := check_object_name(account)):
+        report.add(Code.ILLEGAL_NAME, place.at("service_account"), f"{shown(account)} {complaint}")
 
 
 def _check_inputs(plan: LaunchPlanTemplate, workflow: TypedInterface, place: Place, report: Report) -> None:

@@ -51,16 +51,12 @@ def _violation(field: str, what: str, hint: str, node: str = "") -> Violation:
 
 
 def _task(place: str, task: TaskTemplate) -> Iterator[Violation]:
-    if task.HasField("container"):
-        yield _violation(f"{place}.container", "container tasks", "run the program from a Python task")
     if task.dynamic:
         yield _violation(f"{place}.dynamic", "dynamic tasks", "map over a list made at run time")
     if task.cache.serialize:
         yield _violation(f"{place}.cache.serialize", "cache reservations", "leave `serialize` out")
     if task.retries.HasField("memory_escalation"):
         yield _violation(f"{place}.retries.memory_escalation", "growing memory limits", "set a larger limit")
-    if task.secrets:
-        yield _violation(f"{place}.secrets", "secrets", "read them in the task from where you keep them")
 
 
 def _workflow(place: str, workflow: WorkflowTemplate) -> Iterator[Violation]:

@@ -17,9 +17,10 @@ from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 from voleryidl.core.v1.workflow_pb2 import WorkflowTemplate
 
+from volery_controlplane.domain.compiler.report import Place, Report
 from volery_controlplane.domain.errors import Invalid, NotFound, Violation
 from volery_controlplane.domain.inputs import effective_inputs
-from volery_controlplane.domain.launch_plans import plan_interface
+from volery_controlplane.domain.launch_plans import check_options, plan_interface
 from volery_controlplane.domain.names import KIND_NAMES, check_execution_name, suggestion
 from volery_controlplane.domain.records import EntityName, EntityRecord, ExecutionName
 from volery_controlplane.services.entities import find_version
@@ -68,8 +69,9 @@ def check_intention(id: ExecutionName, target: Identifier, options: ExecutionOpt
         complaints.append(Violation("target.kind", message, "ILLEGAL_KIND"))
     if not target.name:
         complaints.append(Violation("target.name", "no target is named", "MISSING_TARGET"))
-    if options.HasField("timeout") and (options.timeout.seconds, options.timeout.nanos) <= (0, 0):
-        complaints.append(Violation("options.timeout", "the timeout must be above 0", "ILLEGAL_TIMEOUT"))
+    report = Report()
+    check_options(options, Place("options"), report)
+    complaints.extend(report.violations)
     if complaints:
         first, *others = complaints
         more = f", and {len(others)} more" if others else ""

@@ -1,45 +1,27 @@
-"""Retries, timeouts, cache, resources, environment and secrets that make sense."""
+"""Retries, timeouts, cache, resources and environment that make sense."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from decimal import Decimal
+from fractions import Fraction
 
 from google.protobuf.duration_pb2 import Duration
+from volery_rules.granted import KINDS
+from volery_rules.quantities import quantity
 from voleryidl.core.v1.interface_pb2 import TypedInterface
 from voleryidl.core.v1.task_pb2 import (
     CachePolicy,
     Resources,
     RetryPolicy,
-    SecretRequest,
     TaskTemplate,
     Timeouts,
 )
 from voleryidl.core.v1.workflow_pb2 import Node
 
+from volery_controlplane.domain import kubernetes_names as kubernetes
+from volery_controlplane.domain.compiler.pods import check_image, check_pod_template
 from volery_controlplane.domain.compiler.report import Code, Place, Report, did_you_mean
 from volery_controlplane.domain.names import shown
-
-_QUANTITY = re.compile(r"(\d+(?:\.\d*)?|\.\d+)(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei|[eE][+-]?\d{1,2})?")
-_SCALES: Mapping[str, Decimal] = {
-    "": Decimal(1),
-    "m": Decimal("0.001"),
-    **{unit: Decimal(1000) ** n for n, unit in enumerate("kMGTPE", 1)},
-    **{f"{unit}i": Decimal(1024) ** n for n, unit in enumerate("KMGTPE", 1)},
-}
-_KINDS = ("cpu", "memory", "gpu", "ephemeral_storage")
-
-
-def quantity(text: str) -> Decimal | None:
-    """A Kubernetes quantity as a number; None when it is none."""
-    found = _QUANTITY.fullmatch(text)
-    if found is None:
-        return None
-    number, unit = found[1], found[2] or ""
-    if unit in _SCALES:
-        return Decimal(number) * _SCALES[unit]
-    return Decimal(number) * Decimal(10) ** int(unit[1:])
 
 
 def is_positive(span: Duration) -> bool:
@@ -62,8 +44,6 @@ def check_task_settings(task: TaskTemplate, place: Place, report: Report) -> Non
     if task.HasField("resources"):
         check_resources(task.resources, place.at("resources"), report)
     check_environment(task.environment, place.at("environment"), report)
-    for index, secret in enumerate(task.secrets):
-        _check_secret(secret, place.at(f"secrets[{index}]"), report)
 
 
 # What can be overridden, by what the node does. A map's overrides are those of its items' target.
@@ -109,6 +89,10 @@ def check_overrides(node: Node, interface: TypedInterface | None, place: Place, 
     if overrides.HasField("resources"):
         check_resources(overrides.resources, here.at("resources"), report)
     check_environment(overrides.environment, here.at("environment"), report)
+    if overrides.container_image:
+        check_image(overrides.container_image, here.at("container_image"), report)
+    if overrides.HasField("pod_template"):
+        check_pod_template(overrides.pod_template, here.at("pod_template"), report)
 
 
 def check_retries(retries: RetryPolicy, place: Place, report: Report) -> None:
@@ -137,7 +121,7 @@ def check_retries(retries: RetryPolicy, place: Place, report: Report) -> None:
         escalation = retries.memory_escalation
         if not 1 < escalation.factor < float("inf"):
             complain("memory_escalation.factor", f"the factor is {escalation.factor}; it must be above 1")
-        if escalation.limit and quantity(escalation.limit) is None:
+        if escalation.limit and _number(escalation.limit) is None:
             complain("memory_escalation.limit", f"{shown(escalation.limit)} is no quantity", _QUANTITY_HINT)
 
 
@@ -170,36 +154,47 @@ _QUANTITY_HINT = "write it as in Kubernetes, for example 500m, 2 or 256Mi"
 
 def check_resources(resources: Resources, place: Place, report: Report) -> None:
     """Complains about amounts that are none, and requests above limits."""
-    for kind in _KINDS:
-        amounts: dict[str, Decimal | None] = {}
+
+    def complain(part: str, message: str, hint: str = "") -> None:
+        report.add(Code.ILLEGAL_RESOURCES, place.at(part), message, hint)
+
+    for kind in KINDS:
+        amounts: dict[str, Fraction | None] = {}
         for side in ("requests", "limits"):
             text = getattr(getattr(resources, side), kind)
-            amounts[side] = quantity(text) if text else None
-            if text and amounts[side] is None:
-                here = place.at(f"{side}.{kind}")
-                report.add(Code.ILLEGAL_RESOURCES, here, f"{shown(text)} is no quantity", _QUANTITY_HINT)
+            number = amounts[side] = _number(text) if text else None
+            if text and number is None:
+                complain(f"{side}.{kind}", f"{shown(text)} is no quantity", _QUANTITY_HINT)
+            elif kind == "gpu" and number is not None and number.denominator != 1:
+                complain(f"{side}.{kind}", f"{shown(text)} is no whole number of devices")
         requested, limit = amounts["requests"], amounts["limits"]
-        if requested is not None and limit is not None and requested > limit:
-            message = f"more {kind} is requested than its limit allows"
-            report.add(Code.ILLEGAL_RESOURCES, place.at(f"requests.{kind}"), message)
-    if resources.shared_memory and quantity(resources.shared_memory) is None:
-        message = f"{shown(resources.shared_memory)} is no quantity"
-        report.add(Code.ILLEGAL_RESOURCES, place.at("shared_memory"), message, _QUANTITY_HINT)
+        if kind == "gpu" and None not in (requested, limit) and requested != limit:
+            complain("requests.gpu", "devices are not shared: requests are limits", "leave it out")
+        elif requested is not None and limit is not None and requested > limit:
+            hint = "raise the limit, or request less"
+            complain(f"requests.{kind}", f"more {kind} is requested than its limit allows", hint)
+    if resources.shared_memory and not _number(resources.shared_memory):
+        complain("shared_memory", f"{shown(resources.shared_memory)} is no quantity", _QUANTITY_HINT)
+    if resources.accelerator and kubernetes.check_label_value(resources.accelerator):
+        complain(
+            "accelerator",
+            f"the accelerator {shown(resources.accelerator)} {kubernetes.check_label_value('?')}",
+            "it is the value of a node's label, for example nvidia-tesla-a100",
+        )
+
+
+def _number(text: str) -> Fraction | None:
+    try:
+        return quantity(text)
+    except ValueError:
+        return None
 
 
 def check_environment(environment: Mapping[str, str], place: Place, report: Report) -> None:
-    """Complains about names that cannot be set in an environment."""
+    """Complains about names that cannot be set in an environment, or are the platform's."""
     for name in sorted(environment):
-        if not name or "=" in name or "\0" in name:
-            message = f"{shown(name)} is no name of an environment variable"
+        if complaint := kubernetes.check_variable(name):
+            message = f"the environment variable {shown(name)} {complaint}"
             report.add(Code.ILLEGAL_ENVIRONMENT, place, message)
         elif "\0" in environment[name]:
             report.add(Code.ILLEGAL_ENVIRONMENT, place.at(f"[{name}]"), "the value has a zero byte")
-
-
-def _check_secret(secret: SecretRequest, place: Place, report: Report) -> None:
-    if not secret.group and not secret.key:
-        report.add(Code.ILLEGAL_SECRET, place, "neither a group nor a key is named")
-    if not secret.environment_variable and not secret.file:
-        message = "it is not said where the secret is put"
-        report.add(Code.ILLEGAL_SECRET, place, message, "name an environment variable or a file")

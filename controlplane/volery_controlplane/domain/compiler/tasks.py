@@ -10,6 +10,7 @@ from voleryidl.core.v1.task_pb2 import TaskTemplate
 from voleryidl.core.v1.workflow_pb2 import WorkflowTemplate
 
 from volery_controlplane.domain.compiler.interfaces import check_interface
+from volery_controlplane.domain.compiler.pods import check_container, check_pods
 from volery_controlplane.domain.compiler.report import Code, Place, Report
 from volery_controlplane.domain.compiler.settings import check_task_settings
 from volery_controlplane.domain.names import shown
@@ -24,6 +25,7 @@ def check_task(task: TaskTemplate, place: Place, report: Report) -> None:
     """Complains about everything that is wrong with a task, but for its identifier."""
     check_interface(task.interface, place.at("interface"), report)
     check_task_settings(task, place, report)
+    check_pods(task, place, report)
     if not task.type:
         message = "it is not said who can run the task"
         report.add(Code.ILLEGAL_TARGET, place.at("type"), message, "for example `python` or `container`")
@@ -34,8 +36,8 @@ def check_task(task: TaskTemplate, place: Place, report: Report) -> None:
         report.add(Code.ILLEGAL_TARGET, place.at(task.type), message)
     if target == "python":
         _check_python(task, place.at("python"), report)
-    elif target == "container" and not task.container.image:
-        report.add(Code.ILLEGAL_TARGET, place.at("container.image"), "the image is not named")
+    elif target == "container":
+        check_container(task, place.at("container"), report)
 
 
 def _check_python(task: TaskTemplate, place: Place, report: Report) -> None:
