@@ -7,5 +7,5 @@ only after every control plane runs the new release.
 
 from typing import Final
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 """The newest revision; known without reading the scripts."""

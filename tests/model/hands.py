@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from support.walks import T0
-from volery_dataplane.worker.ports import AttemptKey, AttemptOrder, Cancelled, Load, Observation, Started
+from volery_dataplane.worker.ports import AttemptKey, AttemptOrder, Cancelled, Load, Observation
+from voleryidl.worker.v1.worker_service_pb2 import Welcome
 
 
 class Hands:
     """The launcher of one worker: attempts run until the machine ends them."""
+
+    adopts = False
 
     def __init__(self, judge: Callable[[AttemptOrder], None], capacity: int) -> None:
         self.capacity = capacity
@@ -24,6 +27,15 @@ class Hands:
         return Load(busy=len(self.running))
 
     async def start(self) -> None:
+        return None
+
+    def welcomed(self, welcome: Welcome) -> None:
+        return None
+
+    def let_go(self, keys: Sequence[AttemptKey]) -> None:
+        self.cancel(keys)
+
+    def settled(self, keys: Sequence[AttemptKey]) -> None:
         return None
 
     def launch(self, order: AttemptOrder) -> None:
@@ -48,7 +60,7 @@ class Hands:
 
     def say(self, observations: Sequence[Observation]) -> None:
         for observation in observations:
-            if not isinstance(observation, Started):
+            if observation.is_end:
                 del self.running[observation.key]
                 self.cancelled.discard(observation.key)
                 self.ended.append(observation)

@@ -141,16 +141,19 @@ class Drive:
         now: int = T0,
         create_time: int = T0,
         blobs: Mapping[str, bytes] | None = None,
+        adopts: bool = False,
     ) -> None:
         self.plan = Plan.compile(flow.closure() if isinstance(flow, Flow) else flow)
         self.inputs = {name: value.SerializeToString() for name, value in (inputs or {}).items()}
         self.options = options or ExecutionOptions()
         self.places = places
+        self.adopts = adopts
         self.rows = rows or Rows()
         self.now = now
         self.create_time = create_time
         self.blobs = dict(blobs or {})
         self.running: dict[tuple[str, int], StartOrder] = {}
+        self.forgotten: dict[tuple[str, int], StartOrder] = {}  # what ran when a worker died, and runs on
         self.launched: list[tuple[str, int]] = []
         self.cancels: list[tuple[str, int]] = []
         self.waves: list[Wave] = []
@@ -169,6 +172,7 @@ class Drive:
             nodes=[node for path, node in self.rows.nodes.items() if path not in short],
             settled=[Settled(paths.parent(path), int(paths.last(path)), 1) for path in short],
             failure=self.rows.failure,
+            adopts=self.adopts,
         )
         return Walk(self.plan, start, self.now)
 
@@ -184,9 +188,13 @@ class Drive:
         ]
 
     def crash(self, *, inputs: bool = True) -> Drive:
-        """Another worker takes over from what was committed; what ran is lost."""
+        """Another worker takes over from what was committed; what ran is lost, unless it is adopted."""
+        self.forgotten = {} if not self.adopts else {**self.forgotten, **self.running}
         self.running.clear()
         self.walk = self._begin(inputs=inputs)
+        assert not self.adopts or not self.walk.in_flight, (
+            "it is launched again before anything is heard of it"
+        )
         for path, attempt in self.walk.in_flight:
             self.walk.lost(path, attempt, self.now)
         return self
@@ -221,8 +229,16 @@ class Drive:
         for order in wave.starts:
             key = (order.path, order.attempt)
             assert self.rows.nodes[order.path].attempt == order.attempt
-            assert self.rows.nodes[order.path].phase == pb.NODE_PHASE_QUEUED
-            assert key not in self.launched, "an attempt is launched once"
+            before = self.forgotten.pop(key, None)
+            if order.ending:
+                assert self.adopts, "only what another worker launched is ended without having begun"
+                self.cancels.append(key)
+            elif before is not None and before.inputs:
+                assert order.inputs == before.inputs, "it is adopted as it was launched"
+            if not self.adopts:
+                assert self.rows.nodes[order.path].phase == pb.NODE_PHASE_QUEUED
+                assert key not in self.launched, "an attempt is launched once"
+            assert key not in self.running, "an attempt is launched once by each worker"
             self.launched.append(key)
             self.running[key] = order
         for lookup in wave.cache_lookups:

@@ -82,7 +82,7 @@ class Narrator:
     def __init__(self, execution: Execution) -> None:
         self._phase = ""
         self._begin = execution.create_time
-        self._known: dict[str, tuple[str, int]] = {}
+        self._known: dict[str, tuple[str, int, str, str]] = {}
         self._labels: dict[str, str] = {}
         self._tenths: dict[str, int] = {}
         self._glyphs = (
@@ -104,7 +104,10 @@ class Narrator:
             yield from self._node(node)
 
     def _node(self, node: Node) -> Iterator[str]:
-        standing = (node.phase.value, node.attempt)
+        waits_for = (
+            (node.waiting_reason, node.waiting_message) if node.phase is NodePhase.QUEUED else ("", "")
+        )
+        standing = (node.phase.value, node.attempt, *waits_for)
         self._labels.setdefault(node.path, label_of(node))
         before = self._known.get(node.path)
         if before == standing:
@@ -117,7 +120,7 @@ class Narrator:
         name = label_of(node, self._labels.get(node.parent_path, ""))
         label = f"{name} ({node.path})" if name != node.path else node.path
         text = f"{label} {_word(node.phase.value)}"
-        if node.phase is NodePhase.WAITING:
+        if node.phase is NodePhase.WAITING or waits_for[0]:
             text = f"{label} {waiting_words(node, now())}"
         if node.cache_status == "HIT":
             text += " from the cache"

@@ -172,7 +172,8 @@ def waiting_words(node: Node, now: datetime) -> str:
         return "waits" if node.phase is NodePhase.WAITING else ""
     words = _WAITING_WORDS.get(node.waiting_reason, node.waiting_reason.lower().replace("_", " "))
     left = f" ({span(node.wake_time - now)} left)" if node.wake_time and node.wake_time > now else ""
-    return f"waits {words}{left}"
+    told = f": {' '.join(node.waiting_message.split())}" if node.waiting_message else ""
+    return f"waits {words}{left}{told}"
 
 
 def progress_bar(counts: Counts, unicode: bool) -> Iterator[Piece]:

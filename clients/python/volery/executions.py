@@ -179,6 +179,7 @@ class Node:
         name: the label people see.
         target_name: the task, workflow or launch plan that is run.
         waiting_reason: why it is not running yet; "" when it is not waiting.
+        waiting_message: what the machine that is to run it says of that, in its own words.
         cache_status: what the cache did, for example `HIT`; "" where nothing is known.
         cached_from: for a hit, the execution and node that made the entry.
         counts: for a map or a workflow: how many of its children stand where.
@@ -195,6 +196,7 @@ class Node:
     end_time: datetime | None = None
     failure: Failure | None = None
     waiting_reason: str = ""
+    waiting_message: str = ""
     wake_time: datetime | None = None
     cache_status: str = ""
     cached_from: str = ""
@@ -314,6 +316,7 @@ def node_from_wire(message: execution.NodeExecution) -> Node:
         end_time=message.end_time,
         failure=failure_from_wire(message.failure) if message.failure else None,
         waiting_reason=_name(message.waiting_reason),
+        waiting_message=message.waiting_message,
         wake_time=message.wake_time,
         cache_status=_name(message.cache_status),
         cached_from=cached_from,

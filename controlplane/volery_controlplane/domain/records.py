@@ -174,6 +174,7 @@ class NodeRow(NamedTuple):
     user_failures: int = 0  # in a report: how many more
     infrastructure_failures: int = 0  # in a report: how many more
     counts: bytes = b""  # PhaseCounts of its children; written apart, by NodeCounts
+    waiting_message: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -306,6 +306,8 @@ def _fold_node(
         event.item_count,
         int(failed and not by_infrastructure),
         int(by_infrastructure),
+        b"",
+        event.waiting_message,
     )
     earlier = nodes.get(path)
     nodes[path] = row if earlier is None else _merged(earlier, row)

@@ -172,7 +172,11 @@ class AttemptTokens:
 
 
 def _live(tx: Transaction, claim: AttemptClaim) -> Principal:
-    """The principal of an attempt that has not ended and was not overtaken."""
+    """The principal of an attempt that has not ended and was not overtaken.
+
+    An attempt may outlive the worker that launched it and minted its token: the next one adopts it. So a
+    token of an earlier hold is good for as long as that very attempt is the node's current one.
+    """
     key = ExecutionKey(claim.execution_key)
     record = tx.executions.by_key([key]).get(key)
     if record is None or record.uid != claim.uid:
@@ -180,8 +184,8 @@ def _live(tx: Transaction, claim: AttemptClaim) -> Principal:
     told = f"attempt {claim.attempt} of {claim.path} in {record.id.name}"
     if record.phase in TERMINAL_EXECUTION_PHASES:
         raise Unauthenticated(f"the token of {told} is over: its execution has ended")
-    if tx.executions.token(key) != claim.fencing_token:
-        raise Unauthenticated(f"the token of {told} is over: another worker holds the execution now")
+    if claim.fencing_token > tx.executions.token(key):
+        raise Unauthenticated(f"the token of {told} is not known: nobody has held the execution under it yet")
     node = tx.executions.node(key, claim.path)
     current = node is not None and node.attempt == claim.attempt and node.phase not in TERMINAL_NODE_PHASES
     # A row of its own comes with an attempt's start or end; one that ended may be waiting for the next.

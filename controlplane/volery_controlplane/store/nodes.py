@@ -42,6 +42,7 @@ NODE_COLUMNS: Final = (
     "user_failures",
     "infrastructure_failures",
     "counts",
+    "waiting_message",
 )
 ATTEMPT_COLUMNS: Final = (
     "attempt",

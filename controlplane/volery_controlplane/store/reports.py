@@ -99,7 +99,16 @@ def _standing_after() -> ColumnElement[int]:
 def _merge_node(statement: Insert) -> Insert:
     """What a later row leaves empty stays; failures add up; a node that has ended is not touched."""
     new = statement.excluded
-    plain = ("kind", "phase", "attempt", "end_time", "failure", "waiting_reason", "wake_time")
+    plain = (
+        "kind",
+        "phase",
+        "attempt",
+        "end_time",
+        "failure",
+        "waiting_reason",
+        "waiting_message",
+        "wake_time",
+    )
     first = ("queue_time", "start_time")
     return statement.on_conflict_do_update(
         index_elements=["execution_key", "sort_path"],
@@ -336,6 +345,7 @@ def node_row(key: ExecutionKey, path: str, node: NodeRow) -> Row:
         node.user_failures,
         node.infrastructure_failures,
         b"",
+        node.waiting_message,
     )
 
 

@@ -312,6 +312,7 @@ class Node(SQLModel, table=True):
     user_failures: int = _big()
     infrastructure_failures: int = _big()
     counts: bytes = _blob()
+    waiting_message: str = _text(**_empty())
 
 
 class Attempt(SQLModel, table=True):

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from volery_rules.cache_keys import cache_key
+from volery_rules.cache_keys import CacheKey, cache_key
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_TIMEOUT, Failure
 from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import (
@@ -118,6 +118,30 @@ class Attempts:
         tree.runs[path] = run
         tree.ledger.note(run)
         return 1
+
+    def adopt(self, scope: WorkflowScope | MapScope, child: int) -> None:
+        """Makes the order that finds what another worker had launched, once its inputs are here."""
+        tree = self._tree
+        run = tree.runs.get(scope.child_path(child))
+        if run is None or run.stage is not Stage.ADOPTING or not self._available_again(run):
+            return
+        try:
+            inputs = scope.bind(child)
+        except NeedsBlob as needed:
+            tree.read_blob(needed, (scope, child))
+            return
+        except Unbindable as reason:
+            failure = failures.input_invalid(run.path, str(reason), tree.now)
+            tree.fail_unstarted(scope, child, failure)
+            return
+        tree.adopting.discard((scope, child))
+        if run.cache is NOT_ASKED:
+            # One that runs was not in the cache; of any other nobody knows whether the cache was asked.
+            run = self._ask(run, inputs) if run.phase == QUEUED else self._known_missed(run, inputs)
+        tree.runs[run.path] = run
+        if run.stage is Stage.ADOPTING:
+            tree.ledger.starts[run.path] = (run, inputs)
+            tree.ledger.urgent = True
 
     def _available_again(self, run: Run) -> bool:
         """Whether the inputs of a further attempt are here."""
@@ -262,15 +286,24 @@ class Attempts:
 
     def _ask(self, run: Run, inputs: bytes) -> Run:
         """Puts the question to the cache before a node's first attempt, unless lookups are skipped."""
-        task = run.task
-        literals = LiteralMap.FromString(inputs).literals
-        made = cache_key(task.template, self._project_domain, literals, task.cache, task.interface)
+        made = self._key(run, inputs)
         if self._overwrite_cache:
             return run._replace(cache=CacheUse(CACHE_STATUS_SKIPPED, made.key, made.parts))
         self._tree.held[run.path] = inputs
         run = run._replace(stage=Stage.ASKED, cache=CacheUse(NOT_ASKED.status, made.key, made.parts))
         self._look_up(run)
         return run
+
+    def _known_missed(self, run: Run, inputs: bytes) -> Run:
+        """A run whose result is to be kept, and is not in the cache."""
+        made = self._key(run, inputs)
+        status = CACHE_STATUS_SKIPPED if self._overwrite_cache else CACHE_STATUS_MISS
+        return run._replace(cache=CacheUse(status, made.key, made.parts))
+
+    def _key(self, run: Run, inputs: bytes) -> CacheKey:
+        task = run.task
+        literals = LiteralMap.FromString(inputs).literals
+        return cache_key(task.template, self._project_domain, literals, task.cache, task.interface)
 
     def _look_up(self, run: Run) -> None:
         assert run.task.cache is not None, "only cached tasks look up"

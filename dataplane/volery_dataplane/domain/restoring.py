@@ -21,6 +21,7 @@ from volery_dataplane.domain.phases import (
     ENDED,
     FAILED,
     RECOVERED,
+    RUNNING,
     SUCCEEDED,
     TIMED_OUT,
     UNREACHED,
@@ -45,7 +46,7 @@ def restore(tree: Tree, start: WalkStart) -> None:
         tree.told = start.phase
     scopes: dict[str, WorkflowScope | MapScope] = {"": tree.root}
     for standing in sorted(start.nodes, key=lambda node: paths.depth(node.path)):
-        _place(tree, scopes, standing)
+        _place(tree, scopes, standing, adopts=start.adopts)
     for run in start.settled:
         _settle(tree, scopes[run.path], run)
     for scope in scopes.values():
@@ -61,7 +62,9 @@ def restore(tree: Tree, start: WalkStart) -> None:
     _resume(tree, tree.root)
 
 
-def _place(tree: Tree, scopes: dict[str, WorkflowScope | MapScope], standing: NodeStanding) -> None:
+def _place(
+    tree: Tree, scopes: dict[str, WorkflowScope | MapScope], standing: NodeStanding, *, adopts: bool
+) -> None:
     """Puts one node where it stands."""
     parent = scopes[paths.parent(standing.path)]
     segment = paths.last(standing.path)
@@ -76,7 +79,7 @@ def _place(tree: Tree, scopes: dict[str, WorkflowScope | MapScope], standing: No
     _count(parent, child, standing, ended)
     if task is not None:
         if not ended:
-            _restore_run(tree, parent, child, task, standing)
+            _restore_run(tree, parent, child, task, standing, adopts=adopts)
         return
     if ended and not standing.queue_time:
         return  # skipped, or failed before it could begin
@@ -124,20 +127,31 @@ def _count(scope: WorkflowScope | MapScope, child: int, standing: NodeStanding, 
 
 
 def _restore_run(
-    tree: Tree, scope: WorkflowScope | MapScope, child: int, task: TaskPlan, standing: NodeStanding
+    tree: Tree,
+    scope: WorkflowScope | MapScope,
+    child: int,
+    task: TaskPlan,
+    standing: NodeStanding,
+    *,
+    adopts: bool,
 ) -> None:
     """Puts a task node where it stands: at rest before its next attempt, or under way somewhere."""
     resting = standing.phase == WAITING
+    attempt_phase = AttemptPhase.ATTEMPT_PHASE_QUEUED
+    if resting:
+        attempt_phase = AttemptPhase.ATTEMPT_PHASE_FAILED
+    elif adopts and standing.phase == RUNNING:
+        attempt_phase = AttemptPhase.ATTEMPT_PHASE_RUNNING
     first_time = standing.queue_time or tree.now
     tree.runs[standing.path] = Run(
         path=standing.path,
         scope=scope,
         child=child,
         task=task,
-        stage=Stage.RESTING if resting else Stage.OUT,
+        stage=Stage.RESTING if resting else Stage.ADOPTING if adopts else Stage.OUT,
         phase=standing.phase,
         attempt=standing.attempt,
-        attempt_phase=AttemptPhase.ATTEMPT_PHASE_FAILED if resting else AttemptPhase.ATTEMPT_PHASE_QUEUED,
+        attempt_phase=attempt_phase,
         first_time=first_time,
         queue_time=0,
         start_time=0,
@@ -152,6 +166,9 @@ def _restore_run(
         tree.timers.set(first_time + task.total_timeout, standing.path)
     if not resting:
         tree.outstanding += 1
+        if adopts:
+            tree.adopting.add((scope, child))
+            tree.attend(scope, child)
     elif 0 < standing.wake_time - tree.now <= retries.longest_delay(task.retries, standing.user_failures):
         tree.timers.set(standing.wake_time, standing.path, standing.attempt)
     else:

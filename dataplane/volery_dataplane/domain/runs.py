@@ -36,6 +36,7 @@ class Stage(Enum):
     CANCELLING = "the attempt to be gone, since its workflow is ending"
     EXPIRING = "the attempt to be gone, since the node took too long"
     RESTING = "the time, or a place, of the next attempt"
+    ADOPTING = "the inputs, to launch again what another worker had launched"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,7 @@ class Remark:
     infrastructure: bool = False
     waiting_reason: WaitingReason = WaitingReason.WAITING_REASON_UNSPECIFIED
     wake_time: int = 0
+    waiting_message: str = ""
 
 
 class Launched(NamedTuple):

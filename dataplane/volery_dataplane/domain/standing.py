@@ -60,6 +60,8 @@ class WalkStart:
         nodes: the nodes that have begun, in any order.
         settled: those of them that are told of in short.
         failure: the failure recorded so far.
+        adopts: whether attempts that were under way are launched again, to be found where they run; else
+            they are gone, and `Walk.lost` says so.
     """
 
     uid: str
@@ -71,3 +73,4 @@ class WalkStart:
     nodes: Sequence[NodeStanding] = ()
     settled: Sequence[Settled] = ()
     failure: Failure | None = None
+    adopts: bool = False

@@ -35,6 +35,8 @@ class State:
         outcome: how the execution ended; 0 before.
         told: the latest phase of the execution that was put down.
         abort_failure: what an abort is told as, once somebody asked for it.
+        adopting: places of attempts that another worker had launched, and that are not launched again yet.
+        adoptable: those of them that are to be looked at.
     """
 
     def __init__(self, plan: WorkflowPlan, inputs: Mapping[str, bytes] | None, now: int) -> None:
@@ -52,6 +54,8 @@ class State:
         self.outcome = 0
         self.told: ExecutionPhase = ExecutionPhase.EXECUTION_PHASE_RUNNING
         self.abort_failure: Failure | None = None
+        self.adopting: set[Place] = set()
+        self.adoptable: list[Place] = []
         self._agenda: deque[Place] = deque()
         self.root = self.new_workflow(None, 0, "", plan, inputs, now)
 

@@ -68,6 +68,9 @@ class Tree(State):
             elif child == ITEMS:
                 assert isinstance(scope, MapScope), "only maps have items"
                 self.queue.offer(scope)
+            elif self.adopting and (scope, child) in self.adopting:
+                self.adoptable.append((scope, child))
+                self.ledger.urgent = True
             elif isinstance(scope, MapScope) or scope.phases[child] != UNREACHED:
                 self.queue.push(scope, child)  # its next attempt
             else:
@@ -442,7 +445,7 @@ class Tree(State):
         """Cancels a task node that has begun."""
         if self.recall(run):
             self.give_up(run, ABORTED)
-        elif run.stage is Stage.OUT:
+        elif run.stage is Stage.OUT or run.stage is Stage.ADOPTING:
             self.order_cancel(run, Stage.CANCELLING)
 
     def recall(self, run: Run) -> bool:
@@ -458,9 +461,13 @@ class Tree(State):
 
     def order_cancel(self, run: Run, stage: Stage) -> None:
         """Has an attempt ended; its node ends when the attempt is gone."""
-        self.ledger.cancels.append((run.path, run.attempt))
+        adopting = run.stage is Stage.ADOPTING
+        self.runs[run.path] = run = run._replace(stage=stage)
+        if adopting:  # whoever is to end it does not know of it yet
+            self.ledger.starts[run.path] = (run, b"")
+        else:
+            self.ledger.cancels.append((run.path, run.attempt))
         self.ledger.urgent = True
-        self.runs[run.path] = run._replace(stage=stage)
 
     def give_up(self, run: Run, phase: NodePhase, remark: Remark | None = None) -> None:
         """Ends a task node of which nothing is under way.

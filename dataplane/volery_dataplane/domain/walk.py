@@ -4,7 +4,7 @@ A `Walk` is driven from outside, by one caller at a time::
 
     walk = Walk(Plan.compile(closure), WalkStart(...), now)
     for path, attempt in walk.in_flight:      # only after a takeover
-        walk.lost(path, attempt, now)         # unless the launcher still has it
+        walk.lost(path, attempt, now)         # with WalkStart.adopts there are none: they are in starts
     while True:
         walk.admit(free_places, now)          # makes start intents, as many as there is room for
         wave = walk.take(now)                 # report wave.events, outputs, lookups, writes, counts
@@ -34,6 +34,7 @@ from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.phase_pb2 import (
     AttemptPhase,
 )
+from voleryidl.core.v1.reason_pb2 import WaitingReason
 from voleryidl.event.v1.event_pb2 import AbortEvent
 
 from volery_dataplane.domain import failures, restoring, retries
@@ -41,7 +42,7 @@ from volery_dataplane.domain.attempts import Attempts
 from volery_dataplane.domain.phases import ABORTED, RUNNING, TIMED_OUT
 from volery_dataplane.domain.plan import Plan
 from volery_dataplane.domain.queues import Alarm
-from volery_dataplane.domain.runs import NOT_LAUNCHED, Launched, Run, Stage
+from volery_dataplane.domain.runs import NOT_LAUNCHED, Launched, Remark, Run, Stage
 from volery_dataplane.domain.standing import NodeStanding, WalkStart
 from volery_dataplane.domain.tree import ITEMS, Tree
 from volery_dataplane.domain.waves import (
@@ -57,6 +58,8 @@ __all__ = ["NodeStanding", "Parkable", "Walk", "WalkStart"]
 
 _ATTEMPT_QUEUED = AttemptPhase.ATTEMPT_PHASE_QUEUED
 _ATTEMPT_RUNNING = AttemptPhase.ATTEMPT_PHASE_RUNNING
+_TOLD = 1000  # characters of a message of why an attempt waits
+_ENDING = frozenset({Stage.CANCELLING, Stage.EXPIRING})
 _HELD = frozenset({Stage.OUT, Stage.CANCELLING, Stage.EXPIRING})
 
 
@@ -146,10 +149,25 @@ class Walk:
             return
         tree = self._tree
         tree.tick(time)
-        run = run._replace(phase=RUNNING, attempt_phase=_ATTEMPT_RUNNING, start_time=time, launched=launched)
+        run = run._replace(
+            phase=RUNNING, attempt_phase=_ATTEMPT_RUNNING, start_time=time, launched=launched, remark=None
+        )
         tree.runs[path] = run
         tree.move(run.scope, run.child, RUNNING)
         tree.ledger.note_running(run)
+
+    def attempt_waits(self, path: str, attempt: int, reason: WaitingReason, message: str, time: int) -> None:
+        """An attempt that was launched does not run yet, for this reason; UNSPECIFIED when it is over."""
+        run = self._out(path, attempt)
+        if run is None or run.attempt_phase != _ATTEMPT_QUEUED:
+            return
+        told = message[:_TOLD]
+        remark = Remark(waiting_reason=reason, waiting_message=told) if reason else None
+        if remark == run.remark:
+            return
+        self._tree.tick(time)
+        self._tree.runs[path] = run = run._replace(remark=remark)
+        self._tree.ledger.note_running(run)
 
     def attempt_succeeded(
         self,
@@ -318,6 +336,8 @@ class Walk:
         tree = self._tree
         tree.tick(now)
         ledger = tree.ledger
+        if tree.adoptable:
+            self._adopt()
         wave = Wave(
             events=ledger.events(),
             outputs=ledger.outputs,
@@ -334,8 +354,19 @@ class Walk:
         ledger.clear()
         return wave
 
+    def _adopt(self) -> None:
+        """Orders attempts that another worker had launched; they have their places already."""
+        tree = self._tree
+        while tree.adoptable:
+            places, tree.adoptable = tree.adoptable, []
+            for place in places:
+                self._attempts.adopt(*place)
+            tree.settle()
+
     def _order(self, run: Run, inputs: bytes) -> StartOrder:
         task = run.task
+        if run.stage is Stage.ADOPTING:
+            self._tree.runs[run.path] = run._replace(stage=Stage.OUT)
         return StartOrder(
             run.path,
             run.attempt,
@@ -344,6 +375,7 @@ class Walk:
             self._environment,
             task.queued_timeout,
             task.running_timeout,
+            run.stage in _ENDING,
         )
 
     def _out(self, path: str, attempt: int) -> Run | None:

@@ -37,6 +37,7 @@ class StartOrder:
         environment: of the execution, laid over the task's; the same object for all.
         queued_timeout: seconds, or None.
         running_timeout: seconds, or None.
+        ending: nothing is started; what another worker had launched of the attempt is ended.
     """
 
     path: str
@@ -46,6 +47,7 @@ class StartOrder:
     environment: Mapping[str, str]
     queued_timeout: float | None
     running_timeout: float | None
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -324,6 +326,7 @@ def run_event(run: Run) -> Event:
         node.retry_decision = remark.decision
         node.infrastructure_failure = remark.infrastructure
         node.waiting_reason = remark.waiting_reason
+        node.waiting_message = remark.waiting_message
         if remark.wake_time:
             _stamp(node.wake_time, remark.wake_time)
     return event

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from volery_telemetry.measures import Distribution
 from voleryidl.core.v1.failure_pb2 import Failure
+from voleryidl.worker.v1.worker_service_pb2 import Welcome
 
 from volery_dataplane.domain.runs import Launched
 from volery_dataplane.launch import outcomes
@@ -74,6 +75,11 @@ class ProcessLauncher:
         self.waited = Distribution()
 
     @property
+    def adopts(self) -> bool:
+        """Local processes die with their worker."""
+        return False
+
+    @property
     def capacity(self) -> int:
         """How many attempts may be ordered and not yet ended.
 
@@ -119,6 +125,9 @@ class ProcessLauncher:
         )
         await asyncio.to_thread(_prepare, self._settings.directory)
 
+    def welcomed(self, welcome: Welcome) -> None:
+        """Processes need to know nothing of the installation."""
+
     def launch(self, order: AttemptOrder) -> None:
         """Queues an attempt. A repeat of the key of one that has not ended is a no-op."""
         if order.key in self._attempts:
@@ -149,6 +158,13 @@ class ProcessLauncher:
                 attempt.process.drain()
             if key in self._attempts:
                 self._cancel(attempt)
+
+    def let_go(self, keys: Sequence[AttemptKey]) -> None:
+        """Ends attempts that nobody waits for any more."""
+        self.cancel(keys)
+
+    def settled(self, keys: Sequence[AttemptKey]) -> None:
+        """Nothing is kept of an attempt that was reported."""
 
     def _cancel(self, attempt: Attempt) -> None:
         if self._withdrawn(attempt):

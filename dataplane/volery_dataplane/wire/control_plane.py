@@ -11,10 +11,12 @@ from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.data.v1.data_service_pb2 import DownloadBlobRequest
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceStub
 from voleryidl.worker.v1.worker_service_pb2 import (
+    AttemptName,
     GetClosureRequest,
     GetClosureResponse,
     GetValuesRequest,
     GetValuesResponse,
+    ListLiveAttemptsRequest,
     ValueRef,
     WorkRequest,
 )
@@ -89,6 +91,15 @@ class GrpcControlPlane:
         with _translated():
             call = self._workers.GetValues(request, wait_for_ready=True, metadata=self._bearer.metadata())
             return [response async for response in call]
+
+    async def live_attempts(self, names: Sequence[AttemptName]) -> Sequence[bool]:
+        """Which of some attempts, at most 1,000, have begun and not ended, in their order."""
+        request = ListLiveAttemptsRequest(attempts=names)
+        with _translated():
+            response = await self._workers.ListLiveAttempts(
+                request, wait_for_ready=True, metadata=self._bearer.metadata()
+            )
+            return list(response.live)
 
     async def bundle(self, sha256: str, limit: int) -> bytes:
         """The content of a code bundle; raises BundleRefused when it has more bytes than the limit."""

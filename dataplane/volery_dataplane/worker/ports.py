@@ -9,12 +9,20 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Protocol
 
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.failure_pb2 import Failure
+from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
+from voleryidl.core.v1.reason_pb2 import WaitingReason
 from voleryidl.core.v1.task_pb2 import TaskTemplate
-from voleryidl.worker.v1.worker_service_pb2 import GetValuesResponse, ValueRef, WorkRequest
+from voleryidl.worker.v1.worker_service_pb2 import (
+    AttemptName,
+    GetValuesResponse,
+    ValueRef,
+    Welcome,
+    WorkRequest,
+)
 
 from volery_dataplane.domain.runs import NOT_LAUNCHED, Launched
 
@@ -47,6 +55,11 @@ class AttemptOrder:
         running_timeout: seconds of running after which the launcher ends the attempt; None for never.
         queued_timeout: seconds of waiting for a place after which it ends it; None for never.
         traceparent: the W3C trace context of the attempt; empty when it is not traced.
+        uid: the execution's.
+        options: the execution's; the same object for all of its attempts.
+        data_server: where the attempt reads and writes large values over HTTP; "" where it cannot.
+        ending: nothing is to be started: what there is of the attempt is ended, and answered by Cancelled
+            or by what it ended with before. Only for launchers that adopt.
     """
 
     key: AttemptKey
@@ -61,6 +74,10 @@ class AttemptOrder:
     running_timeout: float | None = None
     queued_timeout: float | None = None
     traceparent: str = ""
+    uid: str = ""
+    options: ExecutionOptions = field(default_factory=ExecutionOptions)
+    data_server: str = ""
+    ending: bool = False
 
 
 class Stream(IntEnum):
@@ -88,12 +105,24 @@ class LogPiece:
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """An attempt was launched and does not run yet, for this reason; UNSPECIFIED when it is over."""
+
+    key: AttemptKey
+    reason: WaitingReason
+    message: str
+    time: int
+    is_end: ClassVar[bool] = False
+
+
+@dataclass(frozen=True, slots=True)
 class Started:
     """User code of an attempt runs since `time` (microseconds since the epoch)."""
 
     key: AttemptKey
     time: int
     launched: Launched = NOT_LAUNCHED
+    is_end: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,6 +134,7 @@ class Succeeded:
     end_time: int
     outputs: Mapping[str, bytes]
     launched: Launched = NOT_LAUNCHED
+    is_end: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +147,7 @@ class Failed:
     failure: Failure
     infrastructure: bool = False
     launched: Launched = NOT_LAUNCHED
+    is_end: ClassVar[bool] = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +157,10 @@ class Cancelled:
     key: AttemptKey
     start_time: int | None
     end_time: int
+    is_end: ClassVar[bool] = True
 
 
-Observation = Started | Succeeded | Failed | Cancelled
+Observation = Waiting | Started | Succeeded | Failed | Cancelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +197,14 @@ class Launcher(Protocol):
     """A way to run attempts. All calls are on the event loop."""
 
     @property
+    def adopts(self) -> bool:
+        """Whether what it has launched outlives the worker.
+
+        Then an attempt of an earlier holder is launched again under the same number, and found where it
+        runs, instead of being counted lost; and `settled` has a meaning.
+        """
+
+    @property
     def capacity(self) -> int:
         """How many attempts may be ordered and not yet ended; more would only wait. It may change."""
 
@@ -174,14 +214,26 @@ class Launcher(Protocol):
     async def start(self) -> None:
         """Makes it ready."""
 
+    def welcomed(self, welcome: Welcome) -> None:
+        """What the control plane says of the installation: before any order, and at each reconnection."""
+
     def launch(self, order: AttemptOrder) -> None:
         """Starts an attempt, or queues it for a place. A repeat of a key is a no-op."""
 
     def cancel(self, keys: Sequence[AttemptKey]) -> None:
         """Ends attempts; each is answered by Cancelled, or by what it ended with before."""
 
+    def let_go(self, keys: Sequence[AttemptKey]) -> None:
+        """Attempts are somebody else's now. One that adopts leaves them alone; any other ends them."""
+
+    def settled(self, keys: Sequence[AttemptKey]) -> None:
+        """The results of these attempts are committed: what was kept of them can go."""
+
     async def stop(self, grace: float) -> None:
-        """Ends everything that still runs after `grace` seconds, and all processes, and returns."""
+        """Ends everything that still runs after `grace` seconds, and all processes, and returns.
+
+        One that adopts leaves running what runs.
+        """
 
 
 class Unreachable(Exception):
@@ -224,6 +276,16 @@ class ControlPlane(Protocol):
         self, execution_key: int, fencing_token: int, refs: Sequence[ValueRef]
     ) -> Sequence[GetValuesResponse]:
         """Values of an execution that the worker holds, as they came."""
+
+
+class Registrar(Protocol):
+    """Who knows which attempts there are, of any execution."""
+
+    async def live_attempts(self, names: Sequence[AttemptName]) -> Sequence[bool]:
+        """Which of some attempts, at most 1,000, have begun and not ended, in their order.
+
+        Raises Unreachable or Unanswered.
+        """
 
 
 class Blobs(Protocol):

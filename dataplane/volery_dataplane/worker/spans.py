@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from volery_telemetry.traces import SpanContext, Tracing, parse
 
-from volery_dataplane.worker.ports import AttemptKey, Cancelled, Failed, Observation, Started
+from volery_dataplane.worker.ports import AttemptKey, Cancelled, Failed, Observation, Started, Waiting
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class AttemptSpans:
 
     def observed(self, observation: Observation) -> None:
         """A launcher saw something of an attempt."""
-        if observation.key in self._ordered and not isinstance(observation, Started):
+        if observation.key in self._ordered and observation.is_end:
             self._ended.setdefault(observation.key.execution_key, []).append(observation)
 
     def reported(self, execution_key: int) -> None:
@@ -67,7 +67,7 @@ class AttemptSpans:
             del self._ordered[key]
 
     def _tell(self, tracing: Tracing, ordered: _Ordered, observation: Observation, now: int) -> None:
-        assert not isinstance(observation, Started), "only ends are told"
+        assert not isinstance(observation, Started | Waiting), "only ends are told"
         key, end = observation.key, observation.end_time
         error = ""
         launch, code = 0, 0

@@ -71,7 +71,15 @@ class _Arriving:
 class Taking:
     """Makes walks of assignments, and reads what walks ask for."""
 
-    def __init__(self, control_plane: ControlPlane, blobs: Blobs, clock: Clock, *, tls_ca: str = "") -> None:
+    def __init__(
+        self,
+        control_plane: ControlPlane,
+        blobs: Blobs,
+        clock: Clock,
+        *,
+        tls_ca: str = "",
+        adopts: bool = False,
+    ) -> None:
         self._control_plane = control_plane
         self._blobs = blobs
         self._clock = clock
@@ -81,13 +89,16 @@ class Taking:
         self._storage_uri = ""
         self._inline_limit = 16 * 1024
         self._task_server = ""
+        self._data_server = ""
         self._tls_ca = tls_ca
+        self._adopts = adopts
 
     def welcomed(self, welcome: Welcome) -> None:
         """The control plane says where large values lie and what large is."""
         self._storage_uri = welcome.storage_uri.rstrip("/")
         self._inline_limit = welcome.inline_value_limit or self._inline_limit
         self._task_server = welcome.task_server
+        self._data_server = welcome.data_server
         self._arriving.clear()
 
     def page(self, assignment: Assignment, taker: Taker) -> None:
@@ -188,6 +199,7 @@ class Taking:
             nodes=[_standing(node) for node in arriving.nodes],
             settled=arriving.settled,
             failure=first.failure if first.HasField("failure") else None,
+            adopts=self._adopts,
         )
         begun = _begun(plan, start, now) if first.starts_committed else None
         walk = Walk(plan, start, now) if begun is None else begun[0]
@@ -205,6 +217,8 @@ class Taking:
                 attempt_key=first.attempt_key,
                 task_server=self._task_server,
                 tls_ca=self._tls_ca,
+                data_server=self._data_server,
+                options=first.options,
             ),
             number=first.last_report_number,
         )
@@ -212,7 +226,7 @@ class Taking:
             walking.begun = begun[1]
             return walking
         for path, attempt in list(walk.in_flight):
-            # Local processes die with their worker, so what was under way is gone.
+            # Nothing is adopted, so what was under way died with its worker.
             walk.lost(path, attempt, now)
         walking.read_inbox(arriving.inbox, now)
         return walking

@@ -11,6 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from volery_rules.attempt_tokens import AttemptClaim, mint
 from volery_telemetry.traces import parse
 from voleryidl.core.v1.failure_pb2 import Failure, FailureKind
+from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase
 from voleryidl.event.v1.event_pb2 import Event, ExecutionEvent
 from voleryidl.worker.v1.worker_service_pb2 import (
@@ -37,6 +38,7 @@ from volery_dataplane.worker.ports import (
     Observation,
     Started,
     Succeeded,
+    Waiting,
 )
 from volery_dataplane.worker.splitting import split
 
@@ -56,6 +58,8 @@ class Surroundings:
     attempt_key: bytes = field(default=b"", repr=False)
     task_server: str = ""  # where tasks reach the control plane; "" where they cannot
     tls_ca: str = ""  # the authorities by which they know it
+    data_server: str = ""  # where tasks reach large values over HTTP; "" where they cannot
+    options: ExecutionOptions = field(default_factory=ExecutionOptions)
 
 
 @dataclass(slots=True)
@@ -68,7 +72,8 @@ class Walking:
     acted on its inbox, `inbox_reported` how far it has said so, and `unparkable_at` where it stood when
     parking was refused. `begun` is a wave that was committed before this worker had the execution. `doomed`
     says why the execution must end once `sent` is answered. `asking` attempts wait for the cache, `answered`
-    of them for the next wave only; their places are taken.
+    of them for the next wave only; their places are taken. `ended` are attempts that ended since the last
+    wave, `telling` those whose end is in the wave under way.
     """
 
     key: int
@@ -86,6 +91,8 @@ class Walking:
     begun: Wave | None = None
     doomed: str = ""
     live: set[AttemptKey] = field(default_factory=set)
+    ended: list[AttemptKey] = field(default_factory=list)
+    telling: list[AttemptKey] = field(default_factory=list)
     fetching: int = 0
     asking: int = 0
     answered: int = 0
@@ -103,8 +110,9 @@ class Walking:
         """Puts what a launcher saw into the walk."""
         key = observation.key
         walk = self.walk
-        if type(observation) is not Started:
+        if observation.is_end:
             self.live.discard(key)
+            self.ended.append(key)
         if type(observation) is Succeeded:
             walk.attempt_succeeded(
                 key.path,
@@ -130,6 +138,10 @@ class Walking:
             walk.attempt_started(key.path, key.attempt, observation.time, observation.launched)
         elif type(observation) is Cancelled:
             walk.attempt_cancelled(key.path, key.attempt, now)
+        elif type(observation) is Waiting:
+            walk.attempt_waits(
+                key.path, key.attempt, observation.reason, observation.message, observation.time
+            )
 
     def tell_failure(self, failed: Failed) -> None:
         """Logs that an attempt failed, and where; what went wrong is its execution's to tell."""
@@ -152,6 +164,18 @@ class Walking:
             self.inbox_position = entry.position
             if entry.HasField("abort"):
                 self.walk.abort(entry.abort, now)
+
+    def take(self, now: int) -> Wave:
+        """The wave of everything decided since the last one."""
+        if self.ended:
+            self.telling += self.ended
+            self.ended = []
+        return self.walk.take(now)
+
+    def committed(self) -> list[AttemptKey]:
+        """The attempts whose end is known for good, now that the wave that told of it is."""
+        told, self.telling = self.telling, []
+        return told
 
     def cache_answered(self, answers: Iterable[CacheAnswer], now: int) -> None:
         """Puts what the cache knows into the walk."""
@@ -270,6 +294,10 @@ class Walking:
             running_timeout=start.running_timeout,
             queued_timeout=start.queued_timeout,
             traceparent=traceparent or around.traceparent,
+            uid=around.uid,
+            options=around.options,
+            data_server=around.data_server,
+            ending=start.ending,
         )
 
     def _access(self, path: str, attempt: int) -> str:

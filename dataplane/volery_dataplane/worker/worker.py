@@ -56,7 +56,6 @@ from volery_dataplane.worker.ports import (
     Launcher,
     LogPiece,
     Observation,
-    Started,
 )
 from volery_dataplane.worker.spans import AttemptSpans
 from volery_dataplane.worker.taking import Taking
@@ -212,6 +211,7 @@ class Worker:
         self._lease.granted(welcome.lease_duration.ToTimedelta().total_seconds(), self._hello_time)
         self._renewal_interval = welcome.renewal_interval.ToTimedelta().total_seconds()
         self._taking.welcomed(welcome)
+        self._launcher.welcomed(welcome)
         for key in welcome.lost_execution_keys:
             self._drop(key)
         if not self._draining:
@@ -309,6 +309,7 @@ class Worker:
             return
         number = walking.number + 1
         self._condemned.append(condemnation(walking.key, walking.token, number, message, self._clock.now()))
+        self._launcher.cancel(list(walking.live))
         self._drop(walking.key)
         self._wake()
 
@@ -337,8 +338,8 @@ class Worker:
         self._spans.dropped(key)
         if walking is None:
             return
-        if walking.live:
-            self._launcher.cancel(list(walking.live))
+        if walking.live or walking.ended or walking.telling:
+            self._launcher.let_go([*walking.live, *walking.ended, *walking.telling])
         self._places.leave(walking)
         if self._draining and not self._walkings:
             self._drained.set()
@@ -351,7 +352,7 @@ class Worker:
         self._measures.observed(observations)
         for observation in observations:
             key = observation.key
-            if type(observation) is not Started:
+            if observation.is_end:
                 self._places.free(key)
             walking = self._walkings.get(key.execution_key)
             if walking is None or walking.token != key.fencing_token or walking.doomed:
@@ -418,7 +419,7 @@ class Worker:
             return walking.say_again()
         if walking.rest:
             return walking.say_rest()
-        wave = walking.walk.take(now)
+        wave = walking.take(now)
         self._places.ask(walking, wave)
         if wave.cancels:
             self._launcher.cancel(walking.cancelled_keys(wave))
@@ -428,7 +429,9 @@ class Worker:
         release = self._release(walking, now)
         told = walking.inbox_position == walking.inbox_reported
         if not wave.must_be_reported and release is None and told:
-            self._launch(walking, wave)  # committed before; only the cache's answer was waited for
+            # Committed before: only the cache's answer, or the inputs of what is adopted, were waited for.
+            self._settle(walking)
+            self._launch(walking, wave)
             return None
         self._spans.reported(walking.key)
         report = walking.report(wave)
@@ -501,6 +504,10 @@ class Worker:
             self._spans.answered(walking.key, self._clock.now())
             wave, walking.wave = walking.wave, None
             walking.inbox_reported = report.inbox_position
+            if wave is not None and wave.terminal:
+                walking.telling += walking.ended
+                walking.ended = []
+            self._settle(walking)
             if report.HasField("release") or wave is None or wave.terminal:
                 self._drop(walking.key)
                 return
@@ -509,6 +516,11 @@ class Worker:
             walking.cache_answered(answer.cache_answers, self._clock.now())
         if walking.rest or walking.walk.has_news or walking.walk.ready or not walking.live:
             self._changed[walking.key] = walking
+
+    def _settle(self, walking: Walking) -> None:
+        """What was kept of attempts whose end is committed can go."""
+        if told := walking.committed():
+            self._launcher.settled(told)
 
     def _launch(self, walking: Walking, wave: Wave) -> None:
         launch = self._launcher.launch
@@ -554,10 +566,15 @@ class Worker:
         """Takes nothing new, lets what runs end for `grace` seconds, and gives the rest back.
 
         What still runs then is stopped; whoever takes the execution next finds it lost, which counts
-        against the infrastructure's budget and not against the task's.
+        against the infrastructure's budget and not against the task's. Where the launcher adopts, nothing is
+        waited for or stopped: whoever takes the execution next finds it running.
         """
         self._draining = True
         self._send(WorkRequest(capacity=Capacity(executions=0)))
+        if self._launcher.adopts:
+            for walking in self._walkings.values():
+                self._launcher.let_go(list(walking.live))
+                self._places.leave(walking)
         if self._walkings:
             self._changed.update(self._walkings)
             self._wake()

@@ -103,6 +103,7 @@ def node_to_wire(row: NodeRow) -> NodeExecution:
         end_time=timestamp(row.end_time),
         failure=_failure(row.failure),
         waiting_reason=cast(WaitingReason, row.waiting_reason),
+        waiting_message=row.waiting_message,
         wake_time=timestamp(row.wake_time),
         cache_status=cast(CacheStatus, row.cache_status),
         cache_source=CacheSource.FromString(row.cache_source) if row.cache_source else None,

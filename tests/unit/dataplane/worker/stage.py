@@ -22,6 +22,7 @@ from volery_dataplane.worker.ports import (
     Started,
     Succeeded,
     Unreachable,
+    Waiting,
 )
 from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.worker import Worker, WorkerSettings
@@ -29,7 +30,7 @@ from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_USER, Failure
 from voleryidl.core.v1.literals_pb2 import Literal, LiteralMap
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
-from voleryidl.core.v1.reason_pb2 import ErrorReason
+from voleryidl.core.v1.reason_pb2 import ErrorReason, WaitingReason
 from voleryidl.event.v1.event_pb2 import AbortEvent, ExecutionId
 from voleryidl.worker.v1.worker_service_pb2 import (
     Acknowledgement,
@@ -72,7 +73,11 @@ class HandClock:
 class HandLauncher:
     """Keeps what it is told; a test says how each attempt goes on."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, adopts: bool = False) -> None:
+        self.adopts = adopts
+        self.welcomes: list[Welcome] = []
+        self.gone: list[AttemptKey] = []
+        self.kept: list[AttemptKey] = []
         self.capacity = 100
         self.observed: Callable[[Sequence[Observation]], None] = lambda observations: None
         self.running: dict[AttemptKey, AttemptOrder] = {}
@@ -86,6 +91,17 @@ class HandLauncher:
     async def start(self) -> None:
         return None
 
+    def welcomed(self, welcome: Welcome) -> None:
+        self.welcomes.append(welcome)
+
+    def let_go(self, keys: Sequence[AttemptKey]) -> None:
+        self.gone.extend(keys)
+        if not self.adopts:
+            self.cancel([key for key in keys if key in self.running])
+
+    def settled(self, keys: Sequence[AttemptKey]) -> None:
+        self.kept.extend(keys)
+
     def launch(self, order: AttemptOrder) -> None:
         assert order.key not in self.launched, f"{order.key} is launched twice"
         self.launched.append(order.key)
@@ -97,6 +113,8 @@ class HandLauncher:
     async def stop(self, grace: float) -> None:
         self.stopped = True
         running, self.running = list(self.running), {}
+        if self.adopts:
+            return
         self.observed([Cancelled(key, None, T0) for key in running])
 
     # --- what a test says ---
@@ -120,6 +138,9 @@ class HandLauncher:
         del self.running[key]
         failure = Failure(kind=FAILURE_KIND_USER, code="ValueError", recoverable=recoverable)
         self.observed([Failed(key, T0, T0, failure)])
+
+    def say_waiting(self, path: str, reason: WaitingReason, message: str) -> None:
+        self.observed([Waiting(self.key(path), reason, message, T0)])
 
     def say_started(self, path: str, execution: int = 1) -> None:
         self.observed([Started(self.key(path, execution), T0)])
@@ -198,7 +219,7 @@ class Stage:
     answered: int = 0
 
     def __post_init__(self) -> None:
-        self.taking = Taking(self.plane, HandBlobs(), self.clock)
+        self.taking = Taking(self.plane, HandBlobs(), self.clock, adopts=self.launcher.adopts)
         settings = WorkerSettings("w1", "session-1", self.executions, self.park_after)
         logs = LogShipper(HandBlobs(), self.taking.log_place)
         self.worker = Worker(
