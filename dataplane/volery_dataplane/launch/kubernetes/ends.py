@@ -1,0 +1,172 @@
+"""Ends of pods: whose fault it was, and whether another attempt may help, where no verdict says so."""
+
+from __future__ import annotations
+
+import re
+
+from voleryidl.core.v1.failure_pb2 import Failure
+
+from volery_dataplane.launch.kubernetes import failures
+from volery_dataplane.launch.kubernetes.failures import called, sentence, system, user
+from volery_dataplane.launch.kubernetes.seen import Container, Seen
+from volery_dataplane.launch.kubernetes.standings import Ended, Leaving, Lingering, Running, Standing
+
+_KILLED = 137
+"""The exit code of a process that SIGKILL ended."""
+
+# What a node, or the cluster, gives as the reason when it ends a pod for its own sake.
+_INTERRUPTIONS = {
+    "Shutdown": "its node was shut down",
+    "Terminated": "its node was shut down",
+    "NodeShutdown": "its node was shut down",
+    "NodeLost": "its node does not answer",
+    "Preempting": "it made room for a pod that is more important",
+    "Preempted": "it made room for a pod that is more important",
+    "Evicted": "its node had too little left of something",
+}
+
+# The same as a pod's condition DisruptionTarget says it.
+_DISRUPTIONS = {
+    "PreemptionByScheduler": ("Preempted", "it made room for a pod that is more important"),
+    "DeletionByTaintManager": ("NodeLost", "its node was tainted or does not answer"),
+    "EvictionByEvictionAPI": ("Evicted", "somebody drains its node"),
+    "DeletionByPodGC": ("NodeLost", "its node is gone"),
+    "TerminationByKubelet": ("Evicted", "its node ended it"),
+}
+
+# A pod that is evicted for what it took itself, not for what its node had left.
+_OWN_FAULT = re.compile(r"exceed(?:ed|s)", re.IGNORECASE)
+
+_NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
+
+
+def end_of(seen: Seen) -> Ended:
+    """How a pod ended that is over, or whose containers that count are."""
+    primary, sealing = seen.primary, seen.sealing
+    if primary is None:
+        return _without_primary(seen)
+    end = primary.end or seen.last_change
+    if primary.ended_because == "OOMKilled":
+        return Ended(primary.start, end, _out_of_memory(primary), infrastructure=False)
+    failure, infrastructure = _reason(seen, primary)
+    message = sealing.message if sealing is not None else ""
+    if not message:
+        message = next((init.message for init in seen.init_containers if init.is_ours and init.message), "")
+    # A sidecar speaks for the files; that the program failed is in its exit code.
+    overrules = sealing is not primary and primary.exit_code != 0
+    return Ended(primary.start, end, failure, infrastructure, message, overrules)
+
+
+def deleted_end(name: str, previous: Standing | None, now: int, silent: str = "") -> Ended:
+    """The end of a pod that somebody deleted, as far as is known.
+
+    Args:
+        name: the pod's; "" where it is not there to ask.
+        previous: how it stood before.
+        now: when it was found to be gone.
+        silent: its node, where that should have said that the pod is gone and has not.
+    """
+    start = previous.start if isinstance(previous, Running | Lingering | Leaving) else None
+    pod = f"pod {name!r}" if name else "the attempt's pod"
+    if silent:
+        text = f"{pod} was deleted, and node {silent!r} has not said that it is gone; the node may be lost"
+        return Ended(start, now, system(text, "NodeLost", "PodDeleted", "Interrupted"), infrastructure=True)
+    text = f"{pod} was deleted, and not by the platform"
+    return Ended(start, now, system(text, "PodDeleted", "Interrupted"), infrastructure=True)
+
+
+def _without_primary(seen: Seen) -> Ended:
+    names = ", ".join(str(container.get("name")) for container in seen.spec.get("containers") or ()) or "none"
+    text = (
+        f"pod {seen.name!r} has no container {seen.owned.primary!r} that would run the task; it has {names}. "
+        "Something changed the pod between its creation and now"
+    )
+    failure = user(text, "PrimaryContainerMissing", recoverable=False)
+    return Ended(None, seen.last_change, failure, infrastructure=False)
+
+
+def _out_of_memory(primary: Container) -> Failure:
+    text = f"{called(primary)} ran out of memory and was killed; raise the task's memory limit, or use less"
+    return user(text, "OutOfMemory", "OOMKilled")
+
+
+def _reason(seen: Seen, primary: Container) -> tuple[Failure, bool]:
+    """Why there is no verdict, and whether the infrastructure is to blame."""
+    if seen.reason == "DeadlineExceeded":
+        text = f"pod {seen.name!r} lived longer than its deadline and was ended by the cluster"
+        return failures.timed_out(sentence(text, seen.message), "TimeoutRunning", "DeadlineExceeded"), False
+    if interrupted := _interrupted(seen):
+        return interrupted
+    if primary.terminated is None:
+        return _never_ran(seen, primary)
+    if primary.exit_code == _KILLED:
+        text = f"{called(primary)} was killed (exit code 137), and not for want of memory"
+        codes = ("PodDeleted",) if seen.deleted else ()
+        return system(text, "ProcessKilled", *codes, "Interrupted", trace=_tail(primary)), True
+    if seen.deleted and primary.exit_code != 0:
+        text = f"pod {seen.name!r} was deleted, and not by the platform, while the task ran"
+        return system(text, "PodDeleted", "Interrupted", trace=_tail(primary)), True
+    if primary.ended_because in _NEVER_STARTED:
+        text = f"the program of {called(primary)} could not be started; is it in the image, and executable?"
+        return user(sentence(text, primary.message), "ProcessExited", "StartError"), False
+    if primary.exit_code == 0:
+        return _silent(seen, primary)
+    text = f"{called(primary)} ended with exit code {primary.exit_code} before the task returned"
+    if seen.sealing is not primary:
+        text = f"{called(primary)} ended with exit code {primary.exit_code}"
+    tail = _tail(primary)
+    return user(sentence(text, failures.last_line(tail)), "ProcessExited", trace=tail), False
+
+
+def _interrupted(seen: Seen) -> tuple[Failure, bool] | None:
+    if seen.reason == "Evicted" and _OWN_FAULT.search(seen.message):
+        text = (
+            f"pod {seen.name!r} was evicted since it took more storage than it may; raise ephemeral_storage"
+        )
+        return user(sentence(text, seen.message), "Evicted", "OutOfStorage"), False
+    if why := _INTERRUPTIONS.get(seen.reason):
+        text = sentence(f"pod {seen.name!r} was ended: {why}", seen.message)
+        return system(text, seen.reason, "Interrupted"), True
+    if seen.is_true("DisruptionTarget"):
+        told = seen.condition("DisruptionTarget")
+        word = str(told.get("reason") or "")
+        code, why = _DISRUPTIONS.get(word, (word or "Evicted", "the cluster wanted it to end"))
+        text = sentence(f"pod {seen.name!r} was ended: {why}", str(told.get("message") or ""))
+        codes = (code, word) if word and word != code else (code,)
+        return system(text, *codes, "Interrupted"), True
+    return None
+
+
+def _never_ran(seen: Seen, primary: Container) -> tuple[Failure, bool]:
+    for init in seen.init_containers:
+        if init.terminated is None or init.exit_code == 0 or init.is_sidecar:
+            continue
+        tail = _tail(init)
+        text = sentence(f"{called(init)} failed with exit code {init.exit_code}", failures.last_line(tail))
+        if init.ended_because == "OOMKilled":
+            text = f"{called(init)} ran out of memory and was killed"
+        if init.is_ours:
+            return system(f"{text}; it fetches the task's inputs", "InitFailed", trace=tail), True
+        return user(f"{text}; the task did not begin", "InitFailed", trace=tail), False
+    if seen.reason:
+        text = sentence(f"pod {seen.name!r} was refused by its node ({seen.reason})", seen.message)
+        return system(text, "PodRefused", seen.reason), True
+    text = f"pod {seen.name!r} failed, and nothing is known of {called(primary)}; its node may be lost"
+    return system(sentence(text, seen.message), "PodLost", "Interrupted"), True
+
+
+def _silent(seen: Seen, primary: Container) -> tuple[Failure, bool]:
+    """A primary container that ended well without a verdict."""
+    if seen.sealing is primary:
+        text = f"{called(primary)} ended with exit code 0 before the task returned; did it call os._exit?"
+        return user(text, "ProcessExited", trace=_tail(primary)), False
+    text = f"the task's program ended well, and container {seen.owned.verdict!r} did not send its outputs"
+    tail = seen.sealing.message if seen.sealing is not None else ""
+    if seen.sealing is not None and seen.sealing.exit_code:
+        text += f"; it ended with exit code {seen.sealing.exit_code}"
+    return system(sentence(text, failures.last_line(tail)), "OutputsNotSent", trace=tail), True
+
+
+def _tail(container: Container) -> str:
+    """The end of a container's output; nothing where it left a verdict instead."""
+    return "" if container.message.startswith("volery/1 ") else container.message

@@ -1,0 +1,122 @@
+"""Pods that do not run yet: what they wait for, and when waiting is over."""
+
+from __future__ import annotations
+
+from voleryidl.core.v1.failure_pb2 import Failure
+from voleryidl.core.v1.reason_pb2 import (
+    WAITING_REASON_IMAGE,
+    WAITING_REASON_UNSCHEDULABLE,
+    WAITING_REASON_UNSPECIFIED,
+)
+
+from volery_dataplane.launch.kubernetes.failures import called, sentence, system, user
+from volery_dataplane.launch.kubernetes.seen import Container, Seen, micros
+from volery_dataplane.launch.kubernetes.settings import Patience
+from volery_dataplane.launch.kubernetes.standings import Ended, Waiting
+
+_SECOND = 1_000_000
+
+_ORDINARY = frozenset({"", "ContainerCreating", "PodInitializing"})
+_IMAGE = frozenset(
+    {
+        "ErrImagePull",
+        "ImagePullBackOff",
+        "ErrImageNeverPull",
+        "ImageInspectError",
+        "RegistryUnavailable",
+        "SignatureValidationFailed",
+    }
+)
+_CREATE = frozenset({"CreateContainerError"})
+
+
+def read_pending(seen: Seen, now: int, patience: Patience, before: Waiting | None) -> Waiting | Ended:
+    """What a pod waits for whose user code has not begun."""
+    if not seen.node:
+        return _unscheduled(seen, now, patience)
+    container = _held_up_by(seen)
+    if container is None:
+        return _preparing(seen, "its node is preparing the pod")
+    word = container.waits_for
+    if container.running is not None:
+        return _preparing(seen, f"{called(container)} runs first")
+    if word in _ORDINARY:
+        return _preparing(seen, f"its node is preparing {called(container)}: image, volumes, network")
+    if word == "InvalidImageName":
+        text = sentence(f"{container.image!r} is not the name of an image", container.waiting_message)
+        return _over(seen, now, user(text, word, recoverable=False))
+    if word == "CreateContainerConfigError":
+        text = f"{called(container)} cannot be made; does what it refers to exist in this namespace?"
+        return _over(seen, now, user(sentence(text, container.waiting_message), word, recoverable=False))
+    return _troubled(seen, container, now, patience, before)
+
+
+def _unscheduled(seen: Seen, now: int, patience: Patience) -> Waiting | Ended:
+    told = seen.condition("PodScheduled")
+    since = micros(told.get("lastTransitionTime")) or seen.created
+    word, message = str(told.get("reason") or ""), str(told.get("message") or "")
+    if told.get("status") != "False":
+        return Waiting(
+            WAITING_REASON_UNSPECIFIED,
+            "waits for the scheduler",
+            since,
+            initializing=False,
+            trouble="scheduler",
+        )
+    until = None if patience.pending is None else seen.created + round(patience.pending * _SECOND)
+    if until is not None and now >= until:
+        text = sentence(f"no node had room for the pod for {patience.pending:g} s", message)
+        return _over(seen, now, system(text, word or "Unschedulable"), infrastructure=True)
+    text = message or "no node has room for the pod"
+    return Waiting(
+        WAITING_REASON_UNSCHEDULABLE, text, since, initializing=False, until=until, trouble="unschedulable"
+    )
+
+
+def _held_up_by(seen: Seen) -> Container | None:
+    """The container that the pod waits for: the first of those before the user's that is not done."""
+    for init in seen.init_containers:
+        done = init.running is not None if init.is_sidecar else init.terminated is not None
+        if not done:
+            return init
+    return seen.primary
+
+
+def _preparing(seen: Seen, message: str) -> Waiting:
+    return Waiting(
+        WAITING_REASON_UNSPECIFIED, message, seen.prepared_since, initializing=True, trouble="preparing"
+    )
+
+
+def _troubled(
+    seen: Seen, container: Container, now: int, patience: Patience, before: Waiting | None
+) -> Waiting | Ended:
+    """Trouble that may end by itself: waited for as long as patience lasts, and no longer."""
+    word = container.waits_for
+    if word in _IMAGE:
+        kind, limit, reason = "image", patience.image, WAITING_REASON_IMAGE
+        text = f"the image {container.image!r} of container {container.name!r} cannot be pulled"
+    elif word in _CREATE:
+        kind, limit, reason = "create", patience.create, WAITING_REASON_UNSPECIFIED
+        text = f"{called(container)} cannot be made"
+    else:
+        kind, limit, reason = "other", patience.other, WAITING_REASON_UNSPECIFIED
+        text = f"{called(container)} does not start ({word})"
+    trouble = f"{kind} {container.name}"
+    since = before.since if before is not None and before.trouble == trouble else seen.prepared_since
+    until = since + round(limit * _SECOND)
+    text = sentence(text, container.waiting_message)
+    if now < until:
+        return Waiting(reason, text, since, initializing=True, until=until, trouble=trouble)
+    if kind == "image":
+        text = f"{text}; is its name right, and may the namespace pull it? Given up after {limit:g} s"
+        return _over(seen, now, user(text, "ImageUnavailable", word))
+    text = f"{text}; given up after {limit:g} s"
+    if kind == "create":
+        return _over(seen, now, user(text, word, recoverable=False))
+    return _over(seen, now, system(text, word), infrastructure=True)
+
+
+def _over(seen: Seen, now: int, failure: Failure, *, infrastructure: bool = False) -> Ended:
+    """The attempt is over though its pod is not: whoever reads this deletes it."""
+    return Ended(None, max(now, seen.created), failure, infrastructure)

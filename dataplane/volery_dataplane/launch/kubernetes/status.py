@@ -1,0 +1,69 @@
+"""Reads how a pod stands: the classification of pod statuses, one rule after another.
+
+What the pod's own containers say counts first: a sealed verdict is the attempt's own word on its end. Where
+there is none, the reasons that the cluster gives decide whose fault it was and whether a repeat may help.
+Nothing here asks the cluster or the clock: a pod, the time and the patience to have come in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from volery_dataplane.launch.kubernetes.ends import deleted_end, end_of
+from volery_dataplane.launch.kubernetes.pending import read_pending
+from volery_dataplane.launch.kubernetes.seen import Seen
+from volery_dataplane.launch.kubernetes.settings import Patience
+from volery_dataplane.launch.kubernetes.standings import (
+    Ended,
+    Leaving,
+    Lingering,
+    Running,
+    Standing,
+    Waiting,
+)
+
+PATIENCE = Patience()
+
+
+def read(
+    pod: Mapping[str, Any], now: int, patience: Patience = PATIENCE, previous: Standing | None = None
+) -> Standing:
+    """How a pod stands.
+
+    Args:
+        pod: as the API tells it, as JSON.
+        now: microseconds since the epoch.
+        patience: how long to wait for what may mend itself.
+        previous: how it stood before, which knows since when it has had its trouble; None where it was not
+            looked at before.
+    """
+    seen = Seen(pod)
+    primary, sealing = seen.primary, seen.sealing
+    if seen.is_over or primary is None:
+        return end_of(seen)
+    if primary.terminated is not None and (sealing is None or sealing.terminated is not None):
+        return end_of(seen)
+    if seen.deleted:
+        return _leaving(seen, now, patience)
+    if primary.terminated is not None:
+        return Lingering(primary.start, primary.end or now)
+    if primary.running is not None:
+        return Running(primary.start or now)
+    before = previous if isinstance(previous, Waiting) else None
+    return read_pending(seen, now, patience, before)
+
+
+def gone(previous: Standing | None, now: int) -> Ended:
+    """How a pod stands that is not there any more, or never was."""
+    return deleted_end("", previous, now)
+
+
+def _leaving(seen: Seen, now: int, patience: Patience) -> Leaving | Ended:
+    """A pod that is deleted and not over: its node may have more to tell, or has gone silent."""
+    start = None if seen.primary is None else seen.primary.start
+    until = seen.deleted + round(patience.leaving * 1_000_000)
+    leaving = Leaving(start, until)
+    if seen.node and now < until:
+        return leaving
+    return deleted_end(seen.name, leaving, now, silent=seen.node)
