@@ -33,6 +33,7 @@ from volery_dataplane import settings as worker
 from voleryidl.core.v1.reason_pb2 import ErrorReason
 
 REFERENCE = DOCS / "reference"
+CONTRACT = ROOT / "docs" / "reference" / "container-contract.md"
 SETTINGS = REFERENCE / "settings.md"
 SOURCES = ("controlplane/volery_controlplane", "dataplane/volery_dataplane", "clients")
 
@@ -124,7 +125,7 @@ def test_every_variable_that_is_read_is_told() -> None:
     }
     # The process's number is for the worker alone, the other is click's; one is an example in a docstring.
     inner = {"VOLERY_PROCESS", "_VOLERY_COMPLETE".lstrip("_")}
-    told = set(re.findall(r"VOLERY_[A-Z_]+", SETTINGS.read_text()))
+    told = set(re.findall(r"VOLERY_[A-Z]+(?:_[A-Z]+)*", SETTINGS.read_text() + CONTRACT.read_text()))
     assert read - inner <= told
     assert told <= read | {controlplane.environment_name(f.name) for f in fields(controlplane.Settings)}
 

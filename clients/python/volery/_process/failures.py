@@ -13,6 +13,8 @@ from typing import Any
 MESSAGE_LIMIT = 16 * 1024
 TRACE_LIMIT = 64 * 1024
 CAUSE_LIMIT = 8
+FRAME_LIMIT = 200
+WHOLE_LIMIT = 16 * 1024 * 1024
 BASES_LIMIT = 50
 NAME_LIMIT = 512
 
@@ -20,7 +22,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def describe(error: BaseException, *, memory_limited: bool = False) -> dict[str, Any]:
-    """The failure that stands for an exception raised by a task."""
+    """The failure that stands for an exception raised by a task; `cut` is set in it where it is not all."""
     failure = _describe(error, CAUSE_LIMIT, set())
     if memory_limited and isinstance(error, MemoryError):
         failure["code"] = "OutOfMemory"
@@ -47,6 +49,19 @@ def not_loadable(module: str, qualname: str, error: BaseException) -> dict[str, 
     }
 
 
+def whole(error: BaseException) -> str:
+    """All that Python says of an exception and of what led to it; for where a description was cut."""
+    import traceback
+
+    told_by: Any = BaseException
+    trace = _users_part(told_by.__traceback__.__get__(error))
+    try:
+        told = traceback.TracebackException(type(error), error, trace, compact=True)
+        return cut("".join(told.format()), WHOLE_LIMIT)
+    except BaseException as second:
+        return f"<this {_name(type(error))} cannot be told: {_name(type(second))}>"
+
+
 def cut(text: str, limit: int) -> str:
     """The text, or its beginning and end where it is longer than a number of bytes."""
     data = text.encode("utf-8", "replace")
@@ -60,19 +75,28 @@ def cut(text: str, limit: int) -> str:
 def _describe(error: BaseException, depth: int, seen: set[int]) -> dict[str, Any]:
     seen.add(id(error))
     bases = [base for base in type.mro(type(error)) if base is not object]
-    failure = {
+    message, trace = _message(error), _trace(error)
+    failure: dict[str, Any] = {
         "code": _name(type(error)),
         "codes": [_name(base) for base in bases[:BASES_LIMIT]],
-        "message": cut(_message(error), MESSAGE_LIMIT),
-        "trace": cut(_trace(error), TRACE_LIMIT),
+        "message": cut(message, MESSAGE_LIMIT),
+        "trace": cut(trace, TRACE_LIMIT),
         "recoverable": _is_recoverable(error),
     }
+    is_cut = (failure["message"], failure["trace"]) != (message, trace)
     told: Any = BaseException
+    frame, frames = told.__traceback__.__get__(error), 0
+    while frame is not None:
+        frame, frames = frame.tb_next, frames + 1
     cause = told.__cause__.__get__(error)
     if cause is None and not told.__suppress_context__.__get__(error):
         cause = told.__context__.__get__(error)
-    if cause is not None and depth and id(cause) not in seen:
-        failure["cause"] = _describe(cause, depth - 1, seen)
+    if cause is not None and id(cause) not in seen:
+        if depth:
+            failure["cause"] = _describe(cause, depth - 1, seen)
+        is_cut = is_cut or not depth or "cut" in failure["cause"]
+    if is_cut or frames > FRAME_LIMIT:
+        failure["cut"] = True
     return failure
 
 
@@ -102,7 +126,9 @@ def _trace(error: BaseException) -> str:
     told_by: Any = BaseException
     trace = told_by.__traceback__.__get__(error)
     try:
-        told = traceback.TracebackException(type(error), error, _users_part(trace), limit=-200, compact=True)
+        told = traceback.TracebackException(
+            type(error), error, _users_part(trace), limit=-FRAME_LIMIT, compact=True
+        )
         told.__cause__ = told.__context__ = None  # each is told in its own failure
         return "".join(told.format())
     except BaseException as second:

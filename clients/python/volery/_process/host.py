@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Any, NoReturn, Protocol
 
 from volery._process import failures, frames, memory
+from volery._process.attempt import Terminated, prepare_path
 from volery._process.lifetime import die_with_parent
 from volery._process.output import Streams
 from volery._process.settings import HostSettings
@@ -57,10 +58,6 @@ class Scope:
     working_dir: str
     traceparent: str = ""
     access: str = field(default="", repr=False)
-
-
-class Terminated(BaseException):
-    """Raised in user code when the process is told to end, so that `finally` blocks run."""
 
 
 class Host:
@@ -213,14 +210,6 @@ def serve(channel: socket.socket, permits: int, settings: HostSettings) -> NoRet
         sys.stdout.flush()
         sys.stderr.flush()
     os._exit(0)
-
-
-def prepare_path(bundle: str) -> None:
-    """Puts the user's code first on the path, here and for Python programs that tasks start."""
-    if bundle and bundle not in sys.path:
-        sys.path.insert(0, bundle)
-        inherited = os.environ.get("PYTHONPATH", "")
-        os.environ["PYTHONPATH"] = bundle + (os.pathsep + inherited if inherited else "")
 
 
 def main() -> None:

@@ -13,6 +13,7 @@ import os
 import sys
 from typing import TextIO
 
+from volery._process.attempt import line_buffer_c
 from volery._process.frames import Output, log_block
 
 _NOTHING = Output(0, b"", 0, False)
@@ -66,7 +67,7 @@ class Streams:
         self._stderr = Spool(base, 2, inline, cap)
         self._restore = (self._text(1), self._text(2))
         self._install()
-        _line_buffer_c()
+        line_buffer_c()
 
     def _install(self) -> None:
         sys.stdout, sys.stderr = self._restore
@@ -98,16 +99,3 @@ class Streams:
         if not written and not complained:
             return b""
         return log_block(self._stdout.take(written), self._stderr.take(complained))
-
-
-def _line_buffer_c() -> None:
-    """Lets C's stdout be written line by line too, so that nothing stays for the next attempt."""
-    if sys.platform != "linux":
-        return
-    try:
-        import ctypes
-
-        libc = ctypes.CDLL(None)
-        libc.setvbuf(ctypes.c_void_p.in_dll(libc, "stdout"), None, 1, 0)
-    except (ImportError, OSError, ValueError, AttributeError):
-        return  # a C library without it: output of C code may then come late

@@ -22,8 +22,9 @@ import threading
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from volery._process.attempt import prepare_path
 from volery._process.control import ControlChannel
-from volery._process.host import prepare_path, serve
+from volery._process.host import serve
 from volery._process.lifetime import die_with_parent
 from volery._process.output import Spool
 from volery._process.settings import HostSettings

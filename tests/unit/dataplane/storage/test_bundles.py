@@ -5,9 +5,15 @@ import hashlib
 import io
 import warnings
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from volery._pod import bundles as pod_bundles
+from volery._pod.bundles import BundleRefused
+from volery._pod.contract import BUNDLE_LIMITS
 from volery_dataplane.storage.bundles import BundleCorrupt, BundleLimits, Bundles, check_archive
 
 
@@ -20,8 +26,19 @@ def archive(*members: str | zipfile.ZipInfo, content: bytes = b"x = 1\n") -> byt
 
 
 def check(content: bytes, **limits: int) -> None:
+    """Asks the worker, and expects the same of what unpacks bundles in pods."""
+    allowed = BundleLimits(**{"unpacked": 1_000, **limits})
     with zipfile.ZipFile(io.BytesIO(content)) as opened:
-        check_archive(opened, BundleLimits(**{"unpacked": 1_000, **limits}))
+        with suppress(BundleRefused):
+            pod_bundles.check_archive(opened, allowed.unpacked, allowed.members, allowed.ratio)
+            check_archive(opened, allowed)
+            return
+        with pytest.raises(BundleCorrupt) as here:
+            check_archive(opened, allowed)
+        with pytest.raises(BundleRefused) as there:
+            pod_bundles.check_archive(opened, allowed.unpacked, allowed.members, allowed.ratio)
+        assert str(here.value) == str(there.value)
+        raise here.value
 
 
 @pytest.mark.parametrize("name", ["flow.py", "package/flow.py", "./", "./flow.py", "a..b/flow.py"])
@@ -35,6 +52,24 @@ def test_ordinary_names_are_accepted(name: str) -> None:
 def test_names_that_leave_the_directory_are_refused(name: str) -> None:
     with pytest.raises(BundleCorrupt, match="leaves"):
         check(archive(name))
+
+
+@given(
+    st.lists(st.text("aA./\\:\x01éE\u0301 ", min_size=1, max_size=8), max_size=4),
+    st.integers(0, 3),
+    st.integers(0, 30),
+)
+def test_workers_and_pods_judge_any_names_alike(names: list[str], members: int, unpacked: int) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # names that come twice
+        content = archive(*names)
+    with suppress(BundleCorrupt):
+        check(content, members=members, unpacked=unpacked)
+
+
+def test_workers_and_pods_have_the_same_limits() -> None:
+    limits = BundleLimits()
+    assert (limits.size, limits.unpacked, limits.members, limits.ratio) == BUNDLE_LIMITS
 
 
 def test_links_are_refused() -> None:
