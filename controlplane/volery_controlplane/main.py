@@ -130,6 +130,9 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     database = argparse.ArgumentParser(add_help=False)
     database.add_argument("--database", help="sqlite:///path or postgresql://…")
+    database.add_argument(
+        "--database-file", type=Path, help="a file that holds it instead, where it has a password"
+    )
     database.add_argument("--synchronous", choices=("full", "normal", "off"), help="SQLite's durability")
     database.add_argument("--log-format", choices=("console", "json"), help="how its own log is written")
     database.add_argument(

@@ -18,6 +18,7 @@ from voleryidl.worker.v1.worker_service_pb2 import PlatformResources
 from volery_controlplane.domain.platform_resources import amounts
 from volery_controlplane.domain.principals import GRANTABLE
 from volery_controlplane.domain.retention import Policy, Rules, Span
+from volery_controlplane.private_files import NotPrivate, require_private
 
 T = TypeVar("T")
 
@@ -34,6 +35,7 @@ class Settings:
 
     Attributes:
         database: `sqlite:///path` or `postgresql://…`.
+        database_file: a file that holds it instead, for a URL with a password; for its owner's eyes only.
         synchronous: SQLite's durability: `full` survives power loss, `normal` may lose the last commits on
             power loss (never on a crash of a process), `off` is for tests.
         migrate: whether to bring the database to head before serving.
@@ -105,6 +107,7 @@ class Settings:
     """
 
     database: str = "sqlite:///volery.db"
+    database_file: Path | None = None
     synchronous: str = "full"
     migrate: bool = False
     listen: str = "127.0.0.1:8470"
@@ -190,6 +193,10 @@ class Settings:
                 knobs[knob.name] = _read(knob.name, str(knob.type), text)
         if given:
             raise BadSetting(f"no such setting: {', '.join(sorted(given))}")
+        if knobs.get("database_file") is not None:
+            if "database" in knobs:
+                raise BadSetting("database and database_file are two ways to say one thing; keep one of them")
+            knobs["database"] = _secret_line(knobs["database_file"], "database_file")
         return replace(cls(), **knobs).checked()
 
     def checked(self) -> Settings:
@@ -287,6 +294,20 @@ class Settings:
 def environment_name(knob: str) -> str:
     """The name of a knob in the environment."""
     return f"VOLERY_{knob.upper()}"
+
+
+def _secret_line(path: Path, knob: str) -> str:
+    """What a file holds that others than its owner must not read."""
+    try:
+        require_private(path, "the database")
+        text = path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadSetting(f"{knob}: {path} cannot be read: {error}") from error
+    except NotPrivate as error:
+        raise BadSetting(f"{knob}: {error}") from error
+    if not text:
+        raise BadSetting(f"{knob}: {path} is empty")
+    return text
 
 
 def _read_boolean(text: str) -> bool:

@@ -1,4 +1,4 @@
-"""The commands `volery-controlplane tokens create|list|revoke`.
+"""The commands `volery-controlplane tokens create|accept|list|revoke`.
 
 They act on the database, so who may open that is the first administrator. A token is shown once, on standard
 output or into a file of its own; it is never taken as an argument, which other users of a machine can read.
@@ -16,9 +16,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
+from volery_controlplane.domain.errors import Invalid
 from volery_controlplane.domain.principals import GRANTABLE
 from volery_controlplane.domain.records import Micros
 from volery_controlplane.domain.tokens import TokenRecord
+from volery_controlplane.private_files import NotPrivate, require_private
 from volery_controlplane.services.tokens import Tokens
 from volery_controlplane.settings import Settings
 from volery_controlplane.store.database import SqlDatabase
@@ -35,15 +37,20 @@ def add_token_commands(commands: Commands, database: argparse.ArgumentParser) ->
     """Adds the commands to those of the program; `database` has the options of its database."""
     parser = commands.add_parser("tokens", help="make, list and revoke the tokens of callers")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    create = verbs.add_parser("create", parents=[database], help="make a token and show it once")
-    create.add_argument("--name", required=True, help="who bears it, for the records")
-    create.add_argument(
+    bearer = argparse.ArgumentParser(add_help=False)
+    bearer.add_argument("--name", required=True, help="who bears it, for the records")
+    bearer.add_argument(
         "--role", required=True, choices=[str(role) for role in GRANTABLE], help="what its bearer may do"
     )
-    create.add_argument(
+    bearer.add_argument(
         "--project", action="append", default=[], help="limit it to this project; may be repeated"
     )
-    create.add_argument("--expires", type=_span, help="when it ends: 12h, 90d or 52w; never by default")
+    bearer.add_argument("--expires", type=_span, help="when it ends: 12h, 90d or 52w; never by default")
+    create = verbs.add_parser("create", parents=[database, bearer], help="make a token and show it once")
+    accept = verbs.add_parser(
+        "accept", parents=[database, bearer], help="take a token made elsewhere; again changes nothing"
+    )
+    accept.add_argument("file", type=Path, help="holds the token; mode 0600")
     create.add_argument("--output", type=Path, help="a new file for the token, instead of standard output")
     verbs.add_parser("list", parents=[database], help="list tokens, without their secrets")
     revoke = verbs.add_parser("revoke", parents=[database], help="refuse a token from now on")
@@ -67,6 +74,8 @@ async def _run(settings: Settings, parsed: argparse.Namespace) -> None:
         match parsed.verb:
             case "create":
                 await _create(tokens, parsed)
+            case "accept":
+                await _accept(tokens, parsed)
             case "list":
                 records, now = await tokens.all()
                 _print_table(records, now)
@@ -91,6 +100,16 @@ async def _create(tokens: Tokens, parsed: argparse.Namespace) -> None:
     _say(
         f"made token {made.record.token_id} of {made.record.name}, {made.record.role}; it is not shown again"
     )
+
+
+async def _accept(tokens: Tokens, parsed: argparse.Namespace) -> None:
+    try:
+        require_private(parsed.file, "the token")
+    except NotPrivate as problem:
+        raise Invalid(str(problem)) from problem
+    text = (await asyncio.to_thread(parsed.file.read_text)).strip()
+    record, is_new = await tokens.accept(parsed.name, parsed.role, text, parsed.project, parsed.expires)
+    _say(f"{'accepted' if is_new else 'knows'} token {record.token_id} of {record.name}, {record.role}")
 
 
 def _new_file(path: Path) -> TextIO:

@@ -20,6 +20,9 @@ PREFIX = "vol_"
 ID_BYTES = 6
 SECRET_BYTES = 32
 
+LEAST_SIGNS = 16
+"""Different signs that a secret has at least; of 43 random ones fewer are next to impossible."""
+
 _TOKEN = re.compile(r"vol_([0-9a-f]{12})_[A-Za-z0-9_-]{43}")
 
 
@@ -77,6 +80,11 @@ def token_id_of(token: str) -> str:
     """The id in a token; "" when it is none."""
     found = _TOKEN.fullmatch(token)
     return found[1] if found else ""
+
+
+def is_strong(token: str) -> bool:
+    """Whether the secret of a token that somebody brings may be random, and is no placeholder."""
+    return len(set(token.split("_", 2)[-1])) >= LEAST_SIGNS
 
 
 def digest_of(token: str) -> bytes:

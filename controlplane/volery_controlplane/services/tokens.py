@@ -65,6 +65,54 @@ class Tokens:
 
         return NewToken(await self._database.transact(intention), text)
 
+    async def accept(
+        self, name: str, role: str, text: str, projects: Sequence[str] = (), lifetime: timedelta | None = None
+    ) -> tuple[TokenRecord, bool]:
+        """Takes a token that was made elsewhere, where a deployment brings its workers' token along.
+
+        Args:
+            name: of the principal.
+            role: what the principal is.
+            text: the token, of the form of those made here.
+            projects: what it is limited to; empty means nothing.
+            lifetime: after which it is refused; None for never.
+
+        Returns:
+            What is kept of it, and whether that is new: accepting the same again changes nothing.
+
+        Raises:
+            Invalid: every complaint is listed; among them that it is known as something else.
+            NotFound: there is no such project.
+        """
+        _check(name, role, projects, lifetime)
+        token_id = tokens.token_id_of(text)
+        if not token_id or not tokens.is_strong(text):
+            raise _bad_text(
+                "a token is vol_, 12 random hexadecimal digits, _, and 43 random letters and digits;"
+                " this text is another, or not random"
+            )
+
+        def intention(tx: Transaction) -> tuple[TokenRecord, bool]:
+            for project in projects:
+                required(tx, project)
+            known = next((token for token in tx.tokens.all() if token.token_id == token_id), None)
+            if known is not None:
+                if known.digest != tokens.digest_of(text):
+                    raise _bad_text(f"there is another token with the id {token_id}; make a new one")
+                if (known.name, known.role, tuple(known.projects)) != (name, Role(role), tuple(projects)):
+                    raise _bad_text(f"the token {token_id} is known as {known.name}, {known.role}")
+                if known.revoke_time is not None:
+                    raise _bad_text(f"the token {token_id} of {known.name} was revoked; make a new one")
+                return known, False
+            expire_time = None if lifetime is None else Micros(tx.now + lifetime // timedelta(microseconds=1))
+            record = TokenRecord(
+                token_id, name, Role(role), tuple(projects), tokens.digest_of(text), tx.now, expire_time
+            )
+            tx.tokens.insert(record)
+            return record, True
+
+        return await self._database.transact(intention)
+
     async def all(self) -> tuple[Sequence[TokenRecord], Micros]:
         """Every token, oldest first, and the database's time."""
         return await self._database.read(lambda tx: (tx.tokens.all(), tx.now))
@@ -102,3 +150,8 @@ def _check(name: str, role: str, projects: Sequence[str], lifetime: timedelta | 
         complaints.append(Violation("expires", "expires must be longer than nothing", "BAD_LIFETIME"))
     if complaints:
         raise Invalid("; ".join(complaint.message for complaint in complaints), complaints)
+
+
+def _bad_text(message: str) -> Invalid:
+    """A token that was brought cannot be taken; its text is not said again."""
+    return Invalid(message, [Violation("token", message, "BAD_TOKEN")])

@@ -98,3 +98,38 @@ async def test_an_installation_has_one_secret(url: str, database: SqlDatabase) -
     again = SqlDatabase.open(url, "off")
     assert again.installation_secret() == database.installation_secret()
     again.close()
+
+
+BROUGHT = "vol_0123456789ab_" + "AbCdEfGhIjKlMnOpQrStUvWxYz0123456789-_AbCdE"
+
+
+async def test_a_token_that_was_made_elsewhere_is_accepted_once(tokens: Tokens) -> None:
+    kept, is_new = await tokens.accept("workers", "worker", BROUGHT)
+    assert is_new
+    assert kept.digest == digest_of(BROUGHT)
+    assert kept.principal(BROUGHT, kept.create_time) == Principal("workers", Role.WORKER)
+    again, is_new = await tokens.accept("workers", "worker", BROUGHT)
+    assert not is_new
+    assert (await tokens.all())[0] == [again]
+
+
+@pytest.mark.parametrize("text", ["", "secret", "vol_0123456789ab_short", "vol_0123456789ab_" + "x" * 43])
+async def test_a_text_that_is_no_random_token_is_not_accepted(tokens: Tokens, text: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await tokens.accept("workers", "worker", text)
+    assert not text or text not in str(refusal.value)
+
+
+async def test_what_a_token_is_cannot_be_changed_by_bringing_it_again(tokens: Tokens) -> None:
+    await tokens.accept("workers", "worker", BROUGHT)
+    with pytest.raises(Invalid, match="is known as workers, worker"):
+        await tokens.accept("workers", "administrator", BROUGHT)
+    with pytest.raises(Invalid, match="another token with the id"):
+        await tokens.accept("workers", "worker", BROUGHT[:-1] + "Z")
+
+
+async def test_a_revoked_token_does_not_come_back(tokens: Tokens) -> None:
+    await tokens.accept("workers", "worker", BROUGHT)
+    await tokens.revoke("workers")
+    with pytest.raises(Invalid, match="was revoked"):
+        await tokens.accept("workers", "worker", BROUGHT)

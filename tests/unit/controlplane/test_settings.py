@@ -73,3 +73,35 @@ def test_a_setting_that_makes_no_sense_is_told_by_name(name: str, text: str) -> 
 def test_a_knob_that_is_none_is_told() -> None:
     with pytest.raises(BadSetting, match="colour"):
         Settings.load({}, colour="red")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    path = tmp_path / "database"
+    path.write_text("postgresql://volery:secret@db.example/volery\n")
+    path.chmod(0o600)
+    return path
+
+
+def test_the_database_is_read_from_a_file_where_it_has_a_password(kept: Path) -> None:
+    settings = Settings.load({"VOLERY_DATABASE_FILE": str(kept)})
+    assert settings.database == "postgresql://volery:secret@db.example/volery"
+    assert Settings.load({}, database_file=kept).database == settings.database
+
+
+def test_a_database_file_is_for_its_owner_alone(kept: Path) -> None:
+    kept.chmod(0o644)
+    with pytest.raises(BadSetting, match=r"database_file: .*chmod 600"):
+        Settings.load({"VOLERY_DATABASE_FILE": str(kept)})
+
+
+@pytest.mark.parametrize("state", ["gone", "empty"])
+def test_a_database_file_that_says_nothing_is_told(kept: Path, state: str) -> None:
+    kept.unlink() if state == "gone" else kept.write_text(" \n")
+    with pytest.raises(BadSetting, match="database_file: "):
+        Settings.load({"VOLERY_DATABASE_FILE": str(kept)})
+
+
+def test_the_database_is_told_once(kept: Path) -> None:
+    with pytest.raises(BadSetting, match="keep one of them"):
+        Settings.load({"VOLERY_DATABASE": "sqlite:///here.db"}, database_file=kept)
