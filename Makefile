@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS ?= 1
 MEMBERS := -e ./idl -e ./migrations -e "./controlplane[postgres,otel]" -e "./dataplane[otel]" -e "./clients/python[pandas]" -e ./clients/cli
 MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
 
-.PHONY: help install gen gen-check lint test test-deep test-model test-crash test-crash-deep soak check demo bench bench-peers clean
+.PHONY: help install gen gen-check lint test test-deep test-model test-crash test-crash-deep soak check demo bench bench-peers docker-lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -74,6 +74,14 @@ bench: install ## Measure, as ratios in one run; ONLY=chain,fan for some, JSON=f
 
 bench-peers: install ## Measure beside other engines, each installed into an environment of its own; PEERS=dbos,restate
 	$(PY) tests/benchmarks/run_peers.py $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(BENCH)
+
+LOCK = $(BIN)/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url
+
+docker-lock: install ## Lock, with hashes, what the images install from elsewhere
+	echo 'hatchling>=1.27' | $(LOCK) - > deploy/docker/build.lock
+	$(LOCK) controlplane/pyproject.toml --all-extras | sed '/^-e /d' > deploy/docker/control-plane.lock
+	$(LOCK) dataplane/pyproject.toml --all-extras | sed '/^-e /d' > deploy/docker/worker.lock
+	$(LOCK) clients/python/pyproject.toml > deploy/docker/task.lock
 
 clean: ## Remove what was made
 	rm -rf $(VENV) .build .mypy_cache .ruff_cache .pytest_cache .hypothesis
