@@ -64,6 +64,7 @@ from volery_controlplane.services.projects import Projects, Tenancy
 from volery_controlplane.services.pruning import Pruner
 from volery_controlplane.services.registration import Registration
 from volery_controlplane.services.registry import Registry
+from volery_controlplane.services.sharing import Exchange, SharedWakeups
 from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.streams import WorkStreams
 from volery_controlplane.services.wakeups import LocalWakeups
@@ -72,8 +73,9 @@ from volery_controlplane.services.work import WorkService, WorkSettings
 from volery_controlplane.settings import Settings
 from volery_controlplane.storage.files import FileBlobStore
 from volery_controlplane.storage.sweeping import FileSweep
-from volery_controlplane.store.database import SqlDatabase
+from volery_controlplane.store.database import SqlDatabase, exchange_of
 from volery_controlplane.store.migrate import ensure_schema
+from volery_controlplane.store.tuning import Tuning
 
 log = structlog.get_logger(__name__)
 
@@ -140,6 +142,8 @@ class ControlPlane:
         self._address: asyncio.Future[str] | None = None
         self._life: asyncio.Task[None] | None = None
         self.metrics: MetricsServer | None = None  # while it serves, and was told to
+        self.measures = Measures()
+        self.wakeups: LocalWakeups | None = None  # while it lives
 
     async def start(self) -> str:
         """Opens the database and begins to serve; gives the address that clients use."""
@@ -187,19 +191,23 @@ class ControlPlane:
         if settings.migrate:
             await asyncio.to_thread(ensure_schema, settings.database)
         tracing = otel.tracing(os.environ, "volery-controlplane")
-        database = await asyncio.to_thread(SqlDatabase.open, settings.database, settings.synchronous)
+        tuning = _tuning(settings)
+        database = await asyncio.to_thread(SqlDatabase.open, settings.database, settings.synchronous, tuning)
+        exchange = exchange_of(settings.database, tuning)
         try:
             async with asyncio.TaskGroup() as tasks:
                 entrance = Entrance(
                     listen, _authentication(settings, database), self._tls, settings.reflection
                 )
-                parts = self._assemble(entrance, database, tracing)
+                parts = self._assemble(entrance, database, tracing, exchange)
                 await parts.projects.establish(settings.projects)
                 await self._serve(parts, tasks, address)
         finally:
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)
             await asyncio.to_thread(database.close)
+            if exchange is not None:  # last, since what was committed until now is told
+                await asyncio.to_thread(exchange.close)
 
     async def _serve(self, parts: _Parts, tasks: asyncio.TaskGroup, address: asyncio.Future[str]) -> None:
         loops = [
@@ -214,6 +222,8 @@ class ControlPlane:
             loops.append(tasks.create_task(prune(parts.pruner, self.settings.prune_interval)))
         grace = timedelta(0)
         try:
+            if isinstance(parts.wakeups, SharedWakeups):
+                parts.wakeups.start()
             await parts.local.start()  # before gRPC, whose readiness tells workers that both can be had
             if self.settings.metrics:
                 self.metrics = self._expose(parts.sources)
@@ -225,6 +235,8 @@ class ControlPlane:
             await self._stop.wait()
             grace = self.settings.drain
             log.info("draining")
+            await parts.server.retire()
+            await asyncio.sleep(self.settings.drain_delay.total_seconds())
             parts.dispatcher.go_away()
         finally:
             self._draining.set()
@@ -250,19 +262,25 @@ class ControlPlane:
         listened = parse(served.removeprefix("https://"), Protection(authentication=True, tls=True))
         return reachable(listened, tls=self._tls is not None)
 
-    def _assemble(self, entrance: Entrance, database: SqlDatabase, tracing: Tracing | None) -> _Parts:
+    def _assemble(
+        self,
+        entrance: Entrance,
+        database: SqlDatabase,
+        tracing: Tracing | None,
+        exchange: Exchange | None,
+    ) -> _Parts:
         settings = self.settings
         blobs = FileBlobStore(settings.storage)
-        wakeups = LocalWakeups()
-        measures = Measures()
         platform = settings.platform_resources()
+        wakeups = self.wakeups = LocalWakeups() if exchange is None else SharedWakeups(exchange)
+        measures = self.measures
         spans = ExecutionSpans(database, tracing) if tracing is not None else None
         tenancy = Tenancy(settings.domains)
         projects = Projects(database, tenancy)
         data = Data(database, blobs, tenancy, settings.blob_size_limit)
         pace = Pace(settings.heartbeat, settings.summary_interval, settings.event_interval)
         listening = Listening(self._draining)
-        watches = Watches(database, wakeups, tenancy, pace, listening)
+        watches = Watches(database, wakeups, tenancy, pace, listening, measures)
         logs = Logs(database, wakeups, blobs, settings.heartbeat, settings.last_words, listening)
         work = WorkService(
             database,
@@ -271,7 +289,7 @@ class ControlPlane:
             measures,
             spans,
         )
-        dispatcher = Dispatcher(work, wakeups)
+        dispatcher = Dispatcher(work, wakeups, slow_scan=settings.slow_scan)
         references = References(blobs.root)
         executions = Executions(
             database,
@@ -285,6 +303,7 @@ class ControlPlane:
             measures,
             spans,
             platform,
+            settings.slow_scan,
         )
         calls = CallMeasures()
         sources = Sources(
@@ -409,6 +428,21 @@ def _authentication(settings: Settings, database: SqlDatabase) -> Authentication
     roles = [text.rpartition("=") for text in settings.certificate_roles]
     certificates = Certificates([CertificateRole(name, Role(role)) for name, _, role in roles])
     return Authentication([attempts, CallerTokens(database), certificates])
+
+
+def _tuning(settings: Settings) -> Tuning:
+    return Tuning(
+        writers=settings.database_writers,
+        readers=settings.database_readers,
+        queue=settings.database_queue_limit,
+        queue_wait=settings.database_queue_wait_limit,
+        statement=settings.database_statement_limit,
+        lock=settings.database_lock_limit,
+        idle=settings.database_idle_limit,
+        connect=settings.database_connect_limit,
+        silence=settings.database_silence_limit,
+        direct=settings.database_direct,
+    )
 
 
 def _without_secrets(url: str) -> str:

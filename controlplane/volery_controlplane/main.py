@@ -163,6 +163,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     serve.add_argument("--resource-default-limits", help="what such attempts may not exceed, alike")
     serve.add_argument("--resource-maximum", help="the most that an attempt gets, alike; more is lowered")
+    serve.add_argument(
+        "--drain-delay-seconds",
+        dest="drain_delay",
+        type=_seconds,
+        help="how long before that it says that it is not ready",
+    )
     serve.add_argument("--metrics", help="host:port of Prometheus metrics; none unless given")
     serve.add_argument(
         "--metrics-open",

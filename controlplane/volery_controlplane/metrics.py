@@ -112,6 +112,13 @@ def _work(work: Measures) -> Sequence[Metric]:
             ("session",),
         ),
         counter(f"{PREFIX}_lease_expiries_total", "Leases that ran out.", lambda: work.expiries),
+        Metric(
+            f"{PREFIX}_found_late_total",
+            Kind.COUNTER,
+            "Found by looking now and then, since no hint of it had come: work, inbox, end or watch.",
+            lambda: _labelled(work.late),
+            ("matter",),
+        ),
         histogram(f"{PREFIX}_event_loop_lag_seconds", "How late the event loop wakes up.", lambda: work.lag),
     )
 

@@ -39,6 +39,19 @@ class Settings:
         synchronous: SQLite's durability: `full` survives power loss, `normal` may lose the last commits on
             power loss (never on a crash of a process), `off` is for tests.
         migrate: whether to bring the database to head before serving.
+        database_direct: where the connection that hears other control planes goes, where `database` leads
+            through a pooler that lends connections out by the transaction; empty for the same.
+        database_writers: connections to PostgreSQL that write.
+        database_readers: connections to PostgreSQL that only read.
+        database_queue_limit: how many intentions may wait for a connection that writes, and for one that
+            reads.
+        database_queue_wait_limit: how long one waits before its caller is refused.
+        database_connect_limit: the longest wait for a connection to PostgreSQL.
+        database_statement_limit: the longest statement.
+        database_lock_limit: the longest wait for a lock.
+        database_idle_limit: how long PostgreSQL keeps a transaction in which nothing happens.
+        database_silence_limit: how long the network may leave data unacknowledged before a connection to
+            PostgreSQL counts as lost.
         listen: `unix:///path` or `host:port`; port 0 takes a free one.
         authentication: `off`, everybody is an administrator, or `required`, callers show a token or a
             client certificate.
@@ -85,10 +98,12 @@ class Settings:
         resource_default_limits: what such an attempt may not exceed.
         resource_maximum: the most that any attempt gets; what is above it is lowered, with a warning.
         heartbeat: the longest silence of a watch.
+        slow_scan: how often work, inboxes and ends are looked for though nobody gave a hint of them.
         summary_interval: the shortest time between two messages of a SUMMARY watch.
         event_interval: the same for a FULL one.
         last_words: how long after an attempt's end its logs are waited for.
         drain: how long a shutdown waits for calls under way.
+        drain_delay: how long before that the server says that it is not ready, and goes on serving.
         prune: whether this control plane removes what is no longer kept.
         prune_interval: how long it pauses after a round of that.
         keep_executions: how long executions are kept after their end: a span (`30d`, `12h`, seconds) or
@@ -110,6 +125,16 @@ class Settings:
     database_file: Path | None = None
     synchronous: str = "full"
     migrate: bool = False
+    database_direct: str = ""
+    database_writers: int = 4
+    database_readers: int = 4
+    database_queue_limit: int = 10_000
+    database_queue_wait_limit: timedelta = timedelta(seconds=10)
+    database_connect_limit: timedelta = timedelta(seconds=5)
+    database_statement_limit: timedelta = timedelta(seconds=20)
+    database_lock_limit: timedelta = timedelta(seconds=5)
+    database_idle_limit: timedelta = timedelta(seconds=30)
+    database_silence_limit: timedelta = timedelta(seconds=10)
     listen: str = "127.0.0.1:8470"
     authentication: str = "off"
     tls_certificate: Path | None = None
@@ -150,10 +175,12 @@ class Settings:
     resource_default_limits: str = ""
     resource_maximum: str = ""
     heartbeat: timedelta = timedelta(seconds=15)
+    slow_scan: timedelta = timedelta(seconds=15)
     summary_interval: timedelta = timedelta(milliseconds=250)
     event_interval: timedelta = timedelta(milliseconds=20)
     last_words: timedelta = timedelta(milliseconds=500)
     drain: timedelta = timedelta(seconds=10)
+    drain_delay: timedelta = timedelta(0)
     prune: bool = True
     prune_interval: timedelta = timedelta(minutes=1)
     keep_executions: str = "40d"
@@ -238,7 +265,11 @@ class Settings:
         if self.nesting_limit > 80:
             raise BadSetting("nesting_limit must be at most 80: Protobuf reads 100, and answers need some")
         limits = [knob.name for knob in fields(self) if knob.name.endswith("_limit")]
-        for name in ("lease", "heartbeat", "summary_interval", "prune_interval", *limits):
+        for name in (
+            *("lease", "heartbeat", "slow_scan", "summary_interval", "prune_interval"),
+            *("database_writers", "database_readers"),
+            *limits,
+        ):
             value = getattr(self, name)
             if isinstance(value, timedelta):
                 if value <= timedelta(0):

@@ -119,6 +119,10 @@ class HandWorker:
         self._reports[assignment.execution_key] = assignment.last_report_number
         return assignment
 
+    def adopt(self, assignment: Assignment) -> None:
+        """Goes on with what another stream of the same session was given."""
+        self._reports[assignment.execution_key] = assignment.last_report_number
+
     def _keep(self, message: WorkResponse) -> None:
         if message.WhichOneof("message") == "assignment_batch":
             self._early.extend(message.assignment_batch.assignments)

@@ -114,6 +114,8 @@ class Line:
         self._threads = [threading.Thread(target=self._accept)]
         self._open: set[socket.socket] = set()
         self._closed = False
+        self._flows = threading.Event()
+        self._flows.set()
         self._threads[0].start()
 
     def __enter__(self) -> Self:
@@ -123,6 +125,7 @@ class Line:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._closed = True
+        self._flows.set()
         with contextlib.suppress(OSError):
             self._listening.shutdown(socket.SHUT_RDWR)
         self._listening.close()
@@ -134,8 +137,13 @@ class Line:
         shutil.rmtree(self.directory)
 
     def heal(self) -> None:
-        """From now on it does not break any more."""
+        """From now on it does not break any more, and carries what it held back."""
         self.mean_bytes, self.lost_answers = 0, 0.0
+        self._flows.set()
+
+    def fall_silent(self) -> None:
+        """From now on nothing comes through, and nobody is told."""
+        self._flows.clear()
 
     def _accept(self) -> None:
         while True:
@@ -165,6 +173,7 @@ class Line:
                 data = end.recv(_PIECE)
                 if not data:
                     return
+                self._flows.wait()
                 if self.mean_bytes:
                     budget = (budget or self._budget()) - len(data)
                     if budget <= 0:  # in the middle of a message, as a rule

@@ -166,6 +166,10 @@ class Uncertain(Unavailable):
     """
 
 
+class Slow(Unavailable):
+    """The database takes too long; nothing was done, and doing it again at once would not help."""
+
+
 class DiskFull(Unavailable):
     """The database, or the object store, finds no room; goes away when somebody makes some."""
 

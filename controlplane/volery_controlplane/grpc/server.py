@@ -137,6 +137,10 @@ class Server:
         await self._tell_health(SERVING)
         return address
 
+    async def retire(self) -> None:
+        """Says that it is not ready, so that nobody new is sent here; serves all the same."""
+        await self._tell_health(NOT_SERVING)
+
     async def stop(self, grace: timedelta) -> None:
         """Takes no new calls, lets those under way finish within the grace, and ends."""
         await self._tell_health(NOT_SERVING)

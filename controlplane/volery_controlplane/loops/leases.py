@@ -54,5 +54,5 @@ async def wake_parked(work: WorkService, wakeups: Wakeups, longest: timedelta) -
                     await wakeup.wait()
             except TimeoutError:
                 if delay is not None and delay <= wait:
-                    wakeups.notify_work()
+                    wakeups.notify_work(here=True)  # the others have such a loop of their own
                     pause = PAUSE

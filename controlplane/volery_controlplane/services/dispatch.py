@@ -15,6 +15,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Protocol
 
 import structlog
@@ -28,14 +29,12 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 
 from volery_controlplane.domain.errors import Refusal, Uncertain
 from volery_controlplane.services.assignments import PAGE_BYTES, Claim
+from volery_controlplane.services.listening import SLOW_SCAN
 from volery_controlplane.services.placement import Place
 from volery_controlplane.services.ports import Wakeup, Wakeups
 from volery_controlplane.services.work import WorkerSession, WorkService
 
 log = structlog.get_logger(__name__)
-
-SLOW_SCAN = 15.0
-"""Seconds after which work is looked for though nobody gave a hint of it."""
 
 RETRY = 0.5
 """Seconds until the next look after the database refused one."""
@@ -88,10 +87,17 @@ class _Place:
 class Dispatcher:
     """Knows the open streams; one per control plane."""
 
-    def __init__(self, work: WorkService, wakeups: Wakeups, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        work: WorkService,
+        wakeups: Wakeups,
+        now: Callable[[], float] = time.time,
+        slow_scan: timedelta = SLOW_SCAN,
+    ) -> None:
         self._now = now  # of the dispatch's measure only
         self._work = work
         self._wakeups = wakeups
+        self._slow_scan = slow_scan.total_seconds()
         self._streams: dict[str, _Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -104,7 +110,7 @@ class Dispatcher:
     def attach(self, session: WorkerSession, line: Line) -> None:
         """A worker's stream is open. What came for it while it had none is looked for."""
         self._streams[session.session_id] = _Stream(session, line)
-        self._wakeups.notify_inbox()
+        self._wakeups.notify_inbox(here=True)
 
     def detach(self, session: WorkerSession) -> None:
         """A worker's stream has ended."""
@@ -113,7 +119,7 @@ class Dispatcher:
 
     def offer(self) -> None:
         """A session has capacity again."""
-        self._wakeups.notify_work()
+        self._wakeups.notify_work(here=True)
 
     def go_away(self) -> None:
         """Tells every worker to connect elsewhere."""
@@ -148,12 +154,35 @@ class Dispatcher:
                 self._wakeups.watch_work() as work,
                 self._wakeups.watch_inbox() as inbox,
             ):
-                loops.create_task(_rounds(self.dispatch, work, "executions were not handed out"))
-                loops.create_task(_rounds(self.push_inboxes, inbox, "inboxes were not pushed"))
+                loops.create_task(self._rounds(self.dispatch, work, "work", "executions were not handed out"))
+                loops.create_task(self._rounds(self.push_inboxes, inbox, "inbox", "inboxes were not pushed"))
                 await asyncio.Future()  # the flags are listened to for as long as the loops live
         finally:
             for task in self._tasks:
                 task.cancel()
+
+    async def _rounds(
+        self, work: Callable[[], Awaitable[int]], wakeup: Wakeup, matter: str, what: str
+    ) -> None:
+        """Works at every hint, and now and then without one, until cancelled."""
+        is_hinted = True
+        while True:
+            pause = self._slow_scan
+            try:
+                found = await work()
+                if not is_hinted:
+                    self._work.measures.late[matter] += found
+                is_hinted = False
+            except Refusal as refusal:
+                log.warning(what, reason=refusal.message)
+                pause = RETRY
+                is_hinted = True  # this one went unheeded
+            try:
+                async with asyncio.timeout(pause):
+                    await wakeup.wait()
+            except TimeoutError:
+                continue
+            is_hinted = True
 
     def doubt(self) -> None:
         """Claims may be committed that nobody was told of; see `Placement`.
@@ -163,8 +192,8 @@ class Dispatcher:
         self.go_away()
         self._wakeups.notify_work()
 
-    async def dispatch(self) -> None:
-        """One round of claims."""
+    async def dispatch(self) -> int:
+        """One round of claims; gives how many there were."""
         try:
             claimed = await self._work.claim(self.sessions())
         except Uncertain:
@@ -173,13 +202,16 @@ class Dispatcher:
         for session, claims in claimed:
             self._work.measures.claims["dispatched"] += len(claims)
             self.hand_out(session, claims)
+        return sum([len(claims) for _, claims in claimed])
 
-    async def push_inboxes(self) -> None:
-        """One round of inboxes."""
-        for session, inbox in await self._work.unread(self.sessions()):
+    async def push_inboxes(self) -> int:
+        """One round of inboxes; gives how many had something new."""
+        unread = await self._work.unread(self.sessions())
+        for session, inbox in unread:
             stream = self._stream(session)
             if stream is not None:
                 stream.line.append(WorkResponse(inbox_batch=InboxBatch(inboxes=[inbox])))
+        return len(unread)
 
     def sessions(self) -> Sequence[WorkerSession]:
         """The sessions whose streams are open. May be called on any thread."""
@@ -237,19 +269,3 @@ class Dispatcher:
         self._tasks.discard(task)
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.error("an execution was claimed and could not be handed over", exc_info=problem)
-
-
-async def _rounds(work: Callable[[], Awaitable[None]], wakeup: Wakeup, what: str) -> None:
-    """Works at every hint, and now and then without one, until cancelled."""
-    while True:
-        pause = SLOW_SCAN
-        try:
-            await work()
-        except Refusal as refusal:
-            log.warning(what, reason=refusal.message)
-            pause = RETRY
-        try:
-            async with asyncio.timeout(pause):
-                await wakeup.wait()
-        except TimeoutError:
-            continue

@@ -39,7 +39,7 @@ from volery_controlplane.domain.records import (
 from volery_controlplane.domain.references import References
 from volery_controlplane.services.aborts import record_abort
 from volery_controlplane.services.assignments import Claim, claim_of_created
-from volery_controlplane.services.listening import Listening
+from volery_controlplane.services.listening import SLOW_SCAN, Listening
 from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.pages import Listing, Page, PageRequest
 from volery_controlplane.services.placement import Beginnings, Place, Placement, Warnings
@@ -74,9 +74,6 @@ _LARGE_INPUTS = 64 * 1024
 
 _Ready = tuple[Target, LiteralMap]
 """A target, and the inputs cast to its interface."""
-
-_LONGEST_SILENCE = 15.0
-"""Seconds after which a waiter looks by itself, for ends that another control plane committed."""
 
 ATTEMPTS = Listing("attempts")
 _MOST_ATTEMPTS = 1 << 32  # their number on the wire has 32 bits
@@ -134,6 +131,7 @@ class Executions:
         measures: what is counted.
         spans: told of what happens, where executions are traced.
         platform: the most that attempts get; who asks for more is warned.
+        slow_scan: how often a waiter looks though it was given no hint.
     """
 
     def __init__(
@@ -149,7 +147,9 @@ class Executions:
         measures: Measures | None = None,
         spans: ExecutionSpans | None = None,
         platform: PlatformResources | None = None,
+        slow_scan: timedelta = SLOW_SCAN,
     ) -> None:
+        self._slow_scan = slow_scan.total_seconds()
         self._spans = spans
         self._measures = measures or Measures()
         self._database = database
@@ -258,14 +258,18 @@ class Executions:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + max(timedelta(0), min(longest, self._wait_limit)).total_seconds()
         async with self._wakeups.watch_end(record.key) as wakeup:
+            is_hinted = True
             if is_fresh:
-                await self._listening.news(wakeup, min(deadline - loop.time(), _LONGEST_SILENCE))
+                is_hinted = await self._listening.news(wakeup, min(deadline - loop.time(), self._slow_scan))
             while True:
                 found = await self._database.read(lambda tx: _with_outputs(tx, record.key))
                 left = deadline - loop.time()
-                if left <= 0 or found[0].phase in TERMINAL_EXECUTION_PHASES:
+                if found[0].phase in TERMINAL_EXECUTION_PHASES:
+                    self._measures.late["end"] += not is_hinted
                     return found
-                await self._listening.news(wakeup, min(left, _LONGEST_SILENCE))
+                if left <= 0:
+                    return found
+                is_hinted = await self._listening.news(wakeup, min(left, self._slow_scan))
 
     async def page(self, project: str, domain: str, request: PageRequest) -> Page[ExecutionRecord]:
         """A page of executions, newest first unless asked otherwise."""

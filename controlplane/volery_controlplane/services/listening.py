@@ -7,9 +7,14 @@ that clients take them up elsewhere where they left off, rather than ended as if
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
+from typing import Final
 
 from volery_controlplane.domain.errors import Unavailable
 from volery_controlplane.services.ports import Wakeup
+
+SLOW_SCAN: Final = timedelta(seconds=15)
+"""Time after which it is looked for news though nobody gave a hint of any."""
 
 
 class Listening:

@@ -34,6 +34,7 @@ class Measures:
         log_bytes: of logs that were kept.
         renewals: of leases, by whether the session was alive.
         expiries: of leases.
+        late: what was found by looking now and then, though nobody had given a hint of it, by matter.
         lag: seconds by which the event loop woke up late.
         queue: what waited when it was last looked at; None until then.
         queue_time: when that was, in microseconds.
@@ -50,6 +51,7 @@ class Measures:
     log_bytes: int = 0
     renewals: Counter[str] = field(default_factory=Counter)
     expiries: int = 0
+    late: Counter[str] = field(default_factory=Counter)
     lag: Distribution = field(default_factory=Distribution)
     queue: QueueStanding | None = None
     queue_time: int = 0

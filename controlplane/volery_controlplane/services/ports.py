@@ -418,7 +418,8 @@ class Wakeups(Protocol):
 
     A hint, coalesced: after waking, a listener reads what is new. `execution` wakes watchers of one
     execution, at each of its waves; `ended` those who only wait for its end, of whom there are many;
-    `work` wakes the dispatcher.
+    `work` wakes the dispatcher. What concerns only those who listen `here` (room at a stream that ends
+    here, say) is not told to other control planes.
     """
 
     def notify_execution(self, key: ExecutionKey) -> None:
@@ -430,10 +431,10 @@ class Wakeups(Protocol):
     def notify_project(self, project: str, domain: str) -> None:
         """An execution of a project changed phase, or was created."""
 
-    def notify_work(self) -> None:
+    def notify_work(self, *, here: bool = False) -> None:
         """There may be work to hand out."""
 
-    def notify_inbox(self) -> None:
+    def notify_inbox(self, *, here: bool = False) -> None:
         """Wakes those who push inboxes down to workers."""
 
     def notify_parked(self) -> None:

@@ -31,6 +31,7 @@ from volery_controlplane.domain.records import (
 )
 from volery_controlplane.services.executions import required, still
 from volery_controlplane.services.listening import Listening
+from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.ports import Database, Transaction, Wakeup, Wakeups
 from volery_controlplane.services.projects import Tenancy
 
@@ -83,6 +84,7 @@ class Watches:
         tenancy: says whether a project exists.
         pace: how often a watch speaks.
         listening: how it is waited.
+        measures: what is counted.
     """
 
     def __init__(
@@ -92,7 +94,9 @@ class Watches:
         tenancy: Tenancy,
         pace: Pace,
         listening: Listening,
+        measures: Measures | None = None,
     ) -> None:
+        self._measures = measures or Measures()
         self._database = database
         self._wakeups = wakeups
         self._tenancy = tenancy
@@ -107,11 +111,12 @@ class Watches:
             Gone: when events after the sequence are no longer kept, or the sequence was never reached.
         """
         record = await self._database.read(lambda tx: _start(tx, id, after_sequence, must_be_kept=True))
-        position = after_sequence
+        position, is_hinted = after_sequence, True
         yield ExecutionNews(position, record)
         async with self._wakeups.watch_execution(record.key) as wakeup:
             while True:
                 record, rows = await self._database.read(partial(_journal, key=record.key, after=position))
+                self._measures.late["watch"] += bool(rows) and not is_hinted
                 for events in _messages(rows, position):
                     position = events[-1].sequence
                     yield ExecutionNews(position, events=events)
@@ -119,7 +124,8 @@ class Watches:
                     if record.phase in TERMINAL_EXECUTION_PHASES:
                         yield ExecutionNews(position, record)
                         return
-                    if not await self._news(wakeup, self._pace.events):
+                    is_hinted = await self._news(wakeup, self._pace.events)
+                    if not is_hinted:
                         yield ExecutionNews(position)
 
     async def execution_summaries(
@@ -132,11 +138,12 @@ class Watches:
             Gone: when the sequence was never reached.
         """
         record = await self._database.read(lambda tx: _start(tx, id, after_sequence, must_be_kept=False))
-        position, told = after_sequence, False
+        position, told, is_hinted = after_sequence, False, True
         async with self._wakeups.watch_execution(record.key) as wakeup:
             while True:
                 news = await self._database.read(partial(_summary, key=record.key, after=position))
                 assert news.record is not None  # summaries have one
+                self._measures.late["watch"] += told and not is_hinted and news.through_sequence > position
                 ended = news.record.phase in TERMINAL_EXECUTION_PHASES
                 if not told or ended or news.through_sequence > position or _differ(news.record, record):
                     yield news
@@ -145,21 +152,22 @@ class Watches:
                 record, position, told = news.record, news.through_sequence, True
                 if ended:
                     return
-                await self._news(wakeup, self._pace.summary)
+                is_hinted = await self._news(wakeup, self._pace.summary)
 
     async def project(self, project: str, domain: str, cursor: str) -> AsyncIterator[ProjectNews]:
         """Changes of phase of a project's executions, from a cursor or from now on; never ends by itself."""
-        place, told = _open_cursor(cursor, project, domain), False
+        place, told, is_hinted = _open_cursor(cursor, project, domain), False, True
         async with self._wakeups.watch_project(project, domain) as wakeup:
             while True:
                 keys, records, place = await self._database.read(
                     partial(self._changes, project=project, domain=domain, cursor=place)
                 )
+                self._measures.late["watch"] += bool(records) and not is_hinted
                 if records or not told:
                     yield ProjectNews(records, _close_cursor(project, domain, place))
                 if keys == PROJECT_CHANGES:
                     continue  # there is more
-                told = await self._news(wakeup, self._pace.events)
+                told = is_hinted = await self._news(wakeup, self._pace.events)
 
     def _changes(
         self, tx: Transaction, project: str, domain: str, cursor: str

@@ -231,8 +231,10 @@ class WorkService:
                 _add_room(session, room)
             if len(outcome.let_go) > len(outcome.ended):
                 self._wakeups.notify_parked()
-            if self._backlog or outcome.given_back:
+            if outcome.given_back:
                 self._wakeups.notify_work()
+            elif self._backlog:
+                self._wakeups.notify_work(here=True)
         return AcknowledgementBatch(number=batch.number, acknowledgements=outcome.acknowledgements)
 
     async def _to_its_end(self, work: Coroutine[None, None, T]) -> T:
@@ -338,7 +340,7 @@ class WorkService:
         session.inbox_sent[claim.key] = position
         if session.inbox_waits:
             session.inbox_waits = False
-            self._wakeups.notify_inbox()
+            self._wakeups.notify_inbox(here=True)
 
     def pages(self, claim: Claim) -> AsyncIterator[Assignment]:
         """The pages that hand one execution over."""

@@ -7,6 +7,7 @@ its own savepoint. Results are delivered after the commit, with one call into ea
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -15,10 +16,10 @@ from typing import Any, Protocol
 
 import structlog
 
-from volery_controlplane.domain.errors import Busy, DiskFull, Refusal, Unavailable, Uncertain
+from volery_controlplane.domain.errors import Busy, DiskFull, Refusal, Slow, Unavailable, Uncertain
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.measures import ThreadMeasures
-from volery_controlplane.store.refusals import StatementRefused
+from volery_controlplane.store.refusals import PATIENCE, StatementRefused
 from volery_controlplane.store.transaction import SqlTransaction
 
 log = structlog.get_logger(__name__)
@@ -27,8 +28,12 @@ GROUP = 256
 """Intentions in one commit at most: those at the end wait for all."""
 
 BACKOFF = (0.005, 0.02, 0.08, 0.32)
-"""Seconds before each further run of a group that was in conflict. Without them the one that gave way takes
-its first lock again before the other, who waits for it, has woken up, and both are where they were."""
+"""Seconds, about, before each further run of a group that was in conflict. Without them the one that gave way
+takes its first lock again before the other, who waits for it, has woken up, and both are where they were; and
+control planes that gave way together must not come back together."""
+
+CONFLICTS_FOR = 10.0
+"""Seconds after which a group that is still in conflict is not run again, however long each run waited."""
 
 
 class Engine(Protocol):
@@ -56,7 +61,7 @@ class _Interrupted(Busy):
 class Job:
     """One intention on its way, and who waits for it."""
 
-    __slots__ = ("_future", "_loop", "asked", "failure", "intention", "result")
+    __slots__ = ("_future", "_loop", "_ticket", "asked", "failure", "intention", "result", "timer", "worker")
 
     def __init__(self, intention: Callable[[SqlTransaction], Any], loop: asyncio.AbstractEventLoop) -> None:
         self.intention = intention
@@ -65,6 +70,9 @@ class Job:
         self._future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
         self.failure: BaseException | None = None
+        self._ticket = [None]
+        self.timer: asyncio.TimerHandle | None = None
+        self.worker: Worker | None = None  # who runs it
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
@@ -76,12 +84,32 @@ class Job:
         """What the caller awaits."""
         return self._future
 
-    def is_abandoned(self) -> bool:
-        """Whether the caller has gone before the work began."""
-        return self._future.cancelled()
+    def take(self) -> bool:
+        """Whether this is the one thread that may begin the work, or refuse to."""
+        try:
+            self._ticket.pop()  # which two threads cannot do
+        except IndexError:
+            return False
+        return not self._future.cancelled()
+
+    def refuse(self, refusal: Refusal) -> bool:
+        """Refuses it unless it was begun; on the loop's thread. Gives whether it was refused."""
+        if self.take():
+            self._future.set_exception(refusal)
+            return True
+        return False
+
+    def give_up(self, refusal: Refusal) -> None:
+        """Lets the caller go though nobody knows what becomes of the work, and ends what does it."""
+        if not self._future.done():
+            self._future.set_exception(refusal)
+        if self.worker is not None:
+            self.worker.cut(self)
 
     def settle(self) -> None:
         """Hands the outcome over; on the loop's thread."""
+        if self.timer is not None:
+            self.timer.cancel()
         if self._future.done():
             return
         if isinstance(self.failure, StopIteration):  # which no future takes
@@ -117,6 +145,7 @@ class Worker:
         self._queue = queue
         self.writes = write
         self._link: Link | None = None
+        self._jobs: Sequence[Job] = ()
         self.measures = ThreadMeasures()
         self._thread = threading.Thread(target=self._run, name=name, daemon=True)
 
@@ -135,9 +164,10 @@ class Worker:
     def _run(self) -> None:
         while True:
             jobs, is_last = self._take()
-            jobs = [job for job in jobs if not job.is_abandoned()]
+            jobs = [job for job in jobs if job.take()]
             if jobs:
                 self._note_waits(jobs)
+                self._jobs = jobs
                 try:
                     self._serve(jobs)
                 except BaseException as error:  # the outermost loop of this thread: it lives on
@@ -145,10 +175,18 @@ class Worker:
                     self._drop()
                     for job in jobs:
                         job.failure = error
+                self._jobs = ()
                 deliver(jobs)
             if is_last:
                 self._drop()
                 return
+
+    def cut(self, job: Job) -> None:
+        """Breaks the connection off that a job waits on; on any thread."""
+        link = self._link
+        if link is not None and job in self._jobs:
+            log.warning("a connection to the database is cut, since nothing came back on it")
+            link.cut()
 
     def _take(self) -> tuple[list[Job], bool]:
         job = self._queue.get()
@@ -169,14 +207,17 @@ class Worker:
     def _note_waits(self, jobs: Sequence[Job]) -> None:
         now = time.perf_counter()
         for job in jobs:
+            job.worker = self
             self.measures.waited.observe(now - job.asked)
 
     def _serve(self, jobs: Sequence[Job]) -> None:
         """Runs a group; after too many conflicts each of its jobs alone, so that none suffers for another."""
         refusal = self._try(jobs)
-        if isinstance(refusal, Busy) and not isinstance(refusal, _Interrupted) and len(jobs) > 1:
+        is_conflict = isinstance(refusal, Busy) and not isinstance(refusal, _Interrupted)
+        if (is_conflict or isinstance(refusal, Slow)) and len(jobs) > 1:
+            end = time.monotonic() + CONFLICTS_FOR
             for job in jobs:
-                self._settle_with(self._try([job]), [job])
+                self._settle_with(self._try([job]) if time.monotonic() < end else refusal, [job])
         else:
             self._settle_with(refusal, jobs)
 
@@ -188,11 +229,12 @@ class Worker:
                 job.result, job.failure = None, refusal
 
     def _try(self, jobs: Sequence[Job]) -> Refusal | None:
+        begin = time.monotonic()
         refusal = self._commit(jobs)
         for delay in BACKOFF:
-            if not isinstance(refusal, Busy):
+            if not isinstance(refusal, Busy) or time.monotonic() - begin > CONFLICTS_FOR:
                 break
-            time.sleep(delay)
+            time.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  # spreads load
             refusal = self._commit(jobs)
         return refusal
 
@@ -219,12 +261,16 @@ class Worker:
             refusal = error if isinstance(error, Refusal) else self._engine.refusal(error)
             if refusal is None:
                 raise
+            if isinstance(refusal, Slow) and not committing:
+                self._undo()
+                return refusal
             if isinstance(refusal, Unavailable):
                 self._drop()
                 if isinstance(refusal, DiskFull) or not connected:
                     return refusal
                 if committing:
-                    return Uncertain(f"{refusal.message}; whether a commit was done is not known: ask again")
+                    message = f"{refusal.message}; whether a commit was done is not known: ask again"
+                    return Uncertain(message, retry=PATIENCE)
                 return _Interrupted(refusal)
             self._undo()
             return refusal

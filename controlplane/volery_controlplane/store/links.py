@@ -65,3 +65,6 @@ class Link(Protocol):
 
     def close(self) -> None:
         """Closes the connection."""
+
+    def cut(self) -> None:
+        """Breaks the connection off while another thread uses it; that thread finds it lost."""

@@ -7,7 +7,10 @@ next one that has one, and changes of many rows travel together in one pipeline.
 
 from __future__ import annotations
 
+import contextlib
+import socket
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from typing import Any, Final
 
 import psycopg
@@ -16,10 +19,12 @@ from psycopg.types.numeric import Int8BinaryDumper
 from sqlalchemy import URL, BigInteger, cast, func, select
 from sqlalchemy.sql import Executable
 
-from volery_controlplane.domain.errors import Busy, DiskFull, Invalid, Refusal, Unavailable
+from volery_controlplane.domain.errors import Busy, DiskFull, Invalid, Refusal, Slow, Unavailable
 from volery_controlplane.domain.records import Micros
-from volery_controlplane.store.refusals import NO_ROOM, StatementRefused, from_encoding
+from volery_controlplane.store.gate import Gate
+from volery_controlplane.store.refusals import NO_ROOM, PATIENCE, StatementRefused, from_encoding
 from volery_controlplane.store.statements import POSTGRESQL, Row, RowInsert, Staging, Statement, render
+from volery_controlplane.store.tuning import DEFAULT, Tuning
 
 _CLOCK = Statement(
     lambda dialect: select(
@@ -32,11 +37,6 @@ _SYNCHRONOUS: Final = {"full": "on", "normal": "local", "off": "off"}
 
 _WORTH_STAGING: Final = 64
 """Rows in a batch above which copying them into a staging table costs less than sending each by itself."""
-
-_SESSION: Final = (
-    "SET lock_timeout = '10s'",
-    "SET idle_in_transaction_session_timeout = '60s'",
-)
 
 _CONFLICTS: Final = (
     errors.SerializationFailure,
@@ -218,6 +218,14 @@ class PostgresLink:
         """Closes the connection."""
         self._connection.close()
 
+    def cut(self) -> None:
+        """Breaks the connection off; on any thread. Who waits for an answer on it finds that it is lost."""
+        with (
+            contextlib.suppress(psycopg.Error, OSError),
+            socket.fromfd(self._connection.fileno(), socket.AF_INET, socket.SOCK_STREAM) as line,
+        ):
+            line.shutdown(socket.SHUT_RDWR)
+
     def _take_back(self, name: str) -> bool:
         """Forgets a savepoint that was never sent, since nothing was done in it."""
         command = f"SAVEPOINT {name}"
@@ -273,28 +281,51 @@ def _query(text: str) -> Any:
 class PostgresEngine:
     """Opens connections to one server, and reads the driver's errors."""
 
-    def __init__(self, url: URL, synchronous: str) -> None:
+    def __init__(self, url: URL, synchronous: str, tuning: Tuning = DEFAULT) -> None:
         self._conninfo = url.set(drivername="postgresql").render_as_string(hide_password=False)
         self._shown = url.render_as_string(hide_password=True)
         self._synchronous = _SYNCHRONOUS[synchronous]
+        self._tuning = tuning
+        self._gate = Gate(tuning.connect.total_seconds())
 
     def connect(self, *, write: bool) -> PostgresLink:
         """Opens a connection; reading transactions say so when they begin. Raises Unavailable."""
-        try:
-            connection = psycopg.connect(
-                self._conninfo,
-                autocommit=True,
-                prepare_threshold=0,
-                connect_timeout=10,
-                application_name="volery-controlplane",
-            )
-            connection.prepared_max = 500
-            connection.adapters.register_dumper(int, Int8BinaryDumper)
-            for setting in (*_SESSION, f"SET synchronous_commit = {self._synchronous}"):
-                connection.execute(_query(setting), prepare=False)
-        except psycopg.Error as error:
-            raise Unavailable(f"the database {self._shown} cannot be reached: {error}") from error
+        with self._gate.passing():
+            try:
+                connection = self._open(self._conninfo, "volery-controlplane")
+                connection.prepared_max = 500
+                connection.adapters.register_dumper(int, Int8BinaryDumper)
+                tuning = self._tuning
+                for setting in (
+                    f"SET statement_timeout = {_milliseconds(tuning.statement)}",
+                    f"SET lock_timeout = {_milliseconds(tuning.lock)}",
+                    f"SET idle_in_transaction_session_timeout = {_milliseconds(tuning.idle)}",
+                    f"SET synchronous_commit = {self._synchronous}",
+                ):
+                    connection.execute(_query(setting), prepare=False)
+            except psycopg.Error as error:
+                raise Unavailable(f"the database {self._shown} cannot be reached: {error}") from error
         return PostgresLink(connection)
+
+    def listening(self) -> psycopg.Connection[Row]:
+        """Opens the connection that hears other control planes; raises an error of the driver."""
+        return self._open(self._tuning.direct or self._conninfo, "volery-controlplane-wakeups")
+
+    def _open(self, conninfo: str, name: str) -> psycopg.Connection[Row]:
+        """A connection in autocommit, which finds out by itself that the other machine is gone."""
+        silence = self._tuning.silence
+        return psycopg.connect(
+            conninfo,
+            autocommit=True,
+            prepare_threshold=0,
+            connect_timeout=max(2, round(self._tuning.connect.total_seconds())),  # the driver's least
+            application_name=name,
+            keepalives=1,
+            keepalives_idle=max(1, round(silence.total_seconds() / 2)),
+            keepalives_interval=max(1, round(silence.total_seconds() / 6)),
+            keepalives_count=3,
+            tcp_user_timeout=_milliseconds(silence),
+        )
 
     def refusal(self, error: Exception) -> Refusal | None:
         """What an error of the driver stands for; None for other errors."""
@@ -306,9 +337,15 @@ class PostgresEngine:
             return Busy("another transaction was in the way")
         if isinstance(error, errors.DiskFull):
             return DiskFull(NO_ROOM)
+        if isinstance(error, errors.QueryCanceled):
+            return Slow("the database took too long over a statement", retry=PATIENCE)
         lost = isinstance(error, psycopg.OperationalError | psycopg.InterfaceError) and error.sqlstate is None
         if isinstance(error, _UNREACHABLE) or lost:
             return Unavailable("the database cannot be reached")
         if isinstance(error, psycopg.DataError | psycopg.IntegrityError):
             return Invalid("the database does not accept a value")
         return StatementRefused("the database refused a statement")
+
+
+def _milliseconds(span: timedelta) -> int:
+    return max(1, round(span / timedelta(milliseconds=1)))

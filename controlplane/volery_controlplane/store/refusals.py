@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import sqlite3
+from datetime import timedelta
+from typing import Final
 
-from volery_controlplane.domain.errors import Busy, DiskFull, Invalid, Refusal, Unavailable
+from volery_controlplane.domain.errors import Busy, DiskFull, Invalid, Refusal, RetryAdvice, Unavailable
 
 _SQLITE_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 _SQLITE_UNREACHABLE = frozenset(
@@ -18,6 +20,9 @@ _SQLITE_UNREACHABLE = frozenset(
     }
 )
 
+
+PATIENCE: Final = RetryAdvice(timedelta(seconds=1))
+"""What callers are asked for while the database is away or slow: less would keep it so."""
 
 NO_ROOM = "the database finds no room on its disk; it goes on when there is some"
 

@@ -169,6 +169,10 @@ class SqliteLink:
         self._cursor.close()
         self._connection.close()
 
+    def cut(self) -> None:
+        """Ends the statement that another thread runs."""
+        self._connection.interrupt()
+
 
 class SqliteEngine:
     """Opens connections to one file, and reads the driver's errors."""

@@ -27,7 +27,8 @@ from volery_controlplane.domain.errors import (
 )
 from volery_controlplane.domain.records import ExecutionKey, ExecutionName
 from volery_controlplane.services.ports import Transaction
-from volery_controlplane.store.database import READERS, WRITERS, SqlDatabase
+from volery_controlplane.store.database import SQLITE_READERS, SqlDatabase
+from volery_controlplane.store.tuning import DEFAULT
 
 
 def is_there(tx: Transaction, name: str) -> bool:
@@ -44,7 +45,7 @@ async def all_writers_busy(database: SqlDatabase, url: str) -> AsyncIterator[Non
     loop = asyncio.get_running_loop()
     release = threading.Event()
     waiting = []
-    for _ in range(WRITERS[make_url(url).get_backend_name()]):
+    for _ in range(1 if url.startswith("sqlite") else DEFAULT.writers):
         started = asyncio.Event()
 
         def block(tx: Transaction, started: asyncio.Event = started) -> None:
@@ -228,7 +229,7 @@ async def test_a_query_sees_one_moment_and_writes_nothing(database: SqlDatabase)
 
 async def test_queries_run_beside_each_other(database: SqlDatabase, url: str) -> None:
     """All readers meet at a barrier: none waits for another to finish."""
-    count = READERS[make_url(url).get_backend_name()]
+    count = SQLITE_READERS if url.startswith("sqlite") else DEFAULT.readers
     barrier = threading.Barrier(count, timeout=30)
     await asyncio.gather(*(database.read(lambda tx: barrier.wait()) for _ in range(count)))
 

@@ -63,13 +63,13 @@ class Hints(LocalWakeups):
         self.inbox = False
         self.ended: list[ExecutionKey] = []
 
-    def notify_work(self) -> None:
+    def notify_work(self, *, here: bool = False) -> None:
         self.work = True
-        super().notify_work()
+        super().notify_work(here=here)
 
-    def notify_inbox(self) -> None:
+    def notify_inbox(self, *, here: bool = False) -> None:
         self.inbox = True
-        super().notify_inbox()
+        super().notify_inbox(here=here)
 
     def notify_ended(self, key: ExecutionKey) -> None:
         self.ended.append(key)

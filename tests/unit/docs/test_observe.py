@@ -48,6 +48,7 @@ def test_metrics_are_named_as_prometheus_wants_it(metrics: Sequence[Metric]) -> 
         assert metric.read() is not None
         assert set(metric.labels) <= {
             "phase",
+            "matter",
             "way",
             "outcome",
             "session",

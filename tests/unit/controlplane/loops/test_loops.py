@@ -48,9 +48,9 @@ class Hints(LocalWakeups):
         super().__init__()
         self.work: list[float] = []
 
-    def notify_work(self) -> None:
+    def notify_work(self, *, here: bool = False) -> None:
         self.work.append(round(asyncio.get_running_loop().time(), 3))
-        super().notify_work()
+        super().notify_work(here=here)
 
 
 class Mail:
@@ -145,5 +145,5 @@ async def test_work_is_looked_for_now_and_then_though_nobody_gave_a_hint() -> No
     async with under_way(dispatcher.run()):
         await asyncio.sleep(1)
         quiet = len(database.asked)
-        await asyncio.sleep(SLOW_SCAN)
+        await asyncio.sleep(SLOW_SCAN.total_seconds())
         assert len(database.asked) > quiet
