@@ -166,9 +166,9 @@ def _check_spec(template: PodTemplate, place: Place, report: Report) -> None:
         report.add(Code.ILLEGAL_POD_TEMPLATE, place.at(part), message, hint)
 
     spec = template.spec
-    for name, hint in _FORBIDDEN_SPEC.items():
-        if name in spec and spec[name] and spec[name] != "Never":  # the policy there is, and no other
-            complain(name, f"a template does not set {name}", hint)
+    for field, hint in _FORBIDDEN_SPEC.items():
+        if field in spec and spec[field] and spec[field] != "Never":  # the policy there is, and no other
+            complain(field, f"a template does not set {field}", hint)
     primary, names = template.primary_container or _PRIMARY, set()
     for section in ("containers", "initContainers"):
         for index, container in enumerate(_objects(spec, section)):

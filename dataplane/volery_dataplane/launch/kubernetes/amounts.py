@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
+from volery_rules.quantities import quantity, whole
 from voleryidl.core.v1.task_pb2 import Resources, ResourceSet
 from voleryidl.worker.v1.worker_service_pb2 import PlatformResources
 
 from volery_dataplane.launch.plans import NotRunnable
-from volery_dataplane.launch.quantities import quantity, whole
 
 _KINDS = {"cpu": "cpu", "memory": "memory", "ephemeral_storage": "ephemeral-storage"}
 _LIMITED_AS_REQUESTED = frozenset({"memory"})

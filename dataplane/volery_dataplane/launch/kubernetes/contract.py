@@ -12,9 +12,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from volery_rules.quantities import whole
+
 from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
 from volery_dataplane.launch.plans import NotRunnable
-from volery_dataplane.launch.quantities import whole
 from volery_dataplane.worker.ports import AttemptOrder
 
 VERDICT_FILE = "/dev/termination-log"

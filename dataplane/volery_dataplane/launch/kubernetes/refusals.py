@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from enum import Enum
 from fractions import Fraction
 
+from volery_rules.quantities import quantity
 from voleryidl.core.v1.failure_pb2 import Failure
 
 from volery_dataplane.launch.kubernetes.failures import sentence, system, user
-from volery_dataplane.launch.quantities import quantity
 
 
 class Answer(Enum):
