@@ -26,6 +26,17 @@ _NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
+def entry(settings: PodSettings, verb: str) -> list[str]:
+    """The command that runs the SDK's entry point."""
+    return [settings.python, "-m", "volery._pod", verb]
+
+
+def execution_of(order: AttemptOrder) -> tuple[str, str, str]:
+    """Project, domain and name of an order's execution."""
+    project, domain, name = [*order.execution.split("/"), "", "", ""][:3]
+    return project, domain, name
+
+
 def inputs_uri(order: AttemptOrder) -> str:
     """Where a worker puts inputs that are too large to travel in the pod."""
     return f"{order.storage_prefix}/inputs.pb"

@@ -37,18 +37,26 @@ _DISRUPTIONS = {
 # A pod that is evicted for what it took itself, not for what its node had left.
 _OWN_FAULT = re.compile(r"exceed(?:ed|s)", re.IGNORECASE)
 
+# An image without our entry point, in its interpreter's words.
+_NO_ENTRY = re.compile(r"No module named '?volery(?:\._pod(?:\.__main__)?)?(?:'|;|$)", re.MULTILINE)
+
 _NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
 
 
-def end_of(seen: Seen) -> Ended:
-    """How a pod ended that is over, or whose containers that count are."""
+def end_of(seen: Seen, *, deleted: bool) -> Ended:
+    """How a pod ended that is over, or whose containers that count are.
+
+    Args:
+        seen: the pod.
+        deleted: whether it was deleted while user code ran, or before.
+    """
     primary, sealing = seen.primary, seen.sealing
     if primary is None:
         return _without_primary(seen)
     end = primary.end or seen.last_change
     if primary.ended_because == "OOMKilled":
         return Ended(primary.start, end, _out_of_memory(primary), infrastructure=False)
-    failure, infrastructure = _reason(seen, primary)
+    failure, infrastructure = _reason(seen, primary, deleted=deleted)
     message = sealing.message if sealing is not None else ""
     if not message:
         message = next((init.message for init in seen.init_containers if init.is_ours and init.message), "")
@@ -90,27 +98,29 @@ def _out_of_memory(primary: Container) -> Failure:
     return user(text, "OutOfMemory", "OOMKilled")
 
 
-def _reason(seen: Seen, primary: Container) -> tuple[Failure, bool]:
+def _reason(seen: Seen, primary: Container, *, deleted: bool) -> tuple[Failure, bool]:
     """Why there is no verdict, and whether the infrastructure is to blame."""
     if seen.reason == "DeadlineExceeded":
         text = f"pod {seen.name!r} lived longer than its deadline and was ended by the cluster"
         return failures.timed_out(sentence(text, seen.message), "TimeoutRunning", "DeadlineExceeded"), False
     if interrupted := _interrupted(seen):
         return interrupted
+    if deleted:
+        text = f"pod {seen.name!r} was deleted, and not by the platform"
+        return system(text, "PodDeleted", "Interrupted", trace=_tail(primary)), True
     if primary.terminated is None:
         return _never_ran(seen, primary)
     if primary.exit_code == _KILLED:
         text = f"{called(primary)} was killed (exit code 137), and not for want of memory"
-        codes = ("PodDeleted",) if seen.deleted else ()
-        return system(text, "ProcessKilled", *codes, "Interrupted", trace=_tail(primary)), True
-    if seen.deleted and primary.exit_code != 0:
-        text = f"pod {seen.name!r} was deleted, and not by the platform, while the task ran"
-        return system(text, "PodDeleted", "Interrupted", trace=_tail(primary)), True
+        return system(text, "ProcessKilled", "Interrupted", trace=_tail(primary)), True
     if primary.ended_because in _NEVER_STARTED:
-        text = f"the program of {called(primary)} could not be started; is it in the image, and executable?"
+        text = f"{called(primary)} could not be started; see that its program is in the image, and executable"
         return user(sentence(text, primary.message), "ProcessExited", "StartError"), False
     if primary.exit_code == 0:
         return _silent(seen, primary)
+    if _NO_ENTRY.search(primary.message):
+        text = f"{called(primary)} has no Volery that could run tasks; install `volery` in the image"
+        return user(text, "ImageUnfit", recoverable=False, trace=_tail(primary)), False
     text = f"{called(primary)} ended with exit code {primary.exit_code} before the task returned"
     if seen.sealing is not primary:
         text = f"{called(primary)} ended with exit code {primary.exit_code}"
@@ -142,12 +152,16 @@ def _never_ran(seen: Seen, primary: Container) -> tuple[Failure, bool]:
         if init.terminated is None or init.exit_code == 0 or init.is_sidecar:
             continue
         tail = _tail(init)
-        text = sentence(f"{called(init)} failed with exit code {init.exit_code}", failures.last_line(tail))
+        text = f"the task did not begin, since {called(init)} "
         if init.ended_because == "OOMKilled":
-            text = f"{called(init)} ran out of memory and was killed"
+            text += "ran out of memory and was killed"
+        elif init.exit_code == _KILLED:
+            return system(f"{text}was killed (exit code 137)", "InitFailed", "Interrupted"), True
+        else:
+            text = sentence(f"{text}failed with exit code {init.exit_code}", failures.last_line(tail))
         if init.is_ours:
-            return system(f"{text}; it fetches the task's inputs", "InitFailed", trace=tail), True
-        return user(f"{text}; the task did not begin", "InitFailed", trace=tail), False
+            return system(text, "InitFailed", trace=tail), True
+        return user(text, "InitFailed", trace=tail), False
     if seen.reason:
         text = sentence(f"pod {seen.name!r} was refused by its node ({seen.reason})", seen.message)
         return system(text, "PodRefused", seen.reason), True
@@ -158,7 +172,7 @@ def _never_ran(seen: Seen, primary: Container) -> tuple[Failure, bool]:
 def _silent(seen: Seen, primary: Container) -> tuple[Failure, bool]:
     """A primary container that ended well without a verdict."""
     if seen.sealing is primary:
-        text = f"{called(primary)} ended with exit code 0 before the task returned; did it call os._exit?"
+        text = f"{called(primary)} ended with exit code 0 before the task returned, as os._exit would end it"
         return user(text, "ProcessExited", trace=_tail(primary)), False
     text = f"the task's program ended well, and container {seen.owned.verdict!r} did not send its outputs"
     tail = seen.sealing.message if seen.sealing is not None else ""

@@ -95,7 +95,7 @@ def illegal_labels(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
 def illegal_annotations(annotations: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The annotations that a pod cannot have from a user, each with the reason."""
     for key in annotations:
-        if is_ours(key) and key != SERVICE_ACCOUNT_TOKEN:
+        if is_ours(key):
             yield key, "only the platform sets it"
         elif wrong := illegal_key(key):
             yield key, wrong

@@ -48,11 +48,13 @@ def merged(lower: Mapping[str, Any], upper: Mapping[str, Any]) -> dict[str, Any]
 def _laid_over(name: str, lower: Any, upper: Any) -> Any:
     if isinstance(upper, Mapping):
         return merged(lower if isinstance(lower, Mapping) else {}, upper)
-    if isinstance(upper, Sequence) and not isinstance(upper, str) and isinstance(lower, Sequence):
+    if isinstance(upper, list | tuple):
+        lower = lower if isinstance(lower, list | tuple) else ()
         if name in _ADDED:
             return [*lower, *(element for element in upper if element not in lower)]
         if key := _KEYS.get(name):
             return by_key(lower, upper, key, whole=name in _WHOLE)
+        return list(upper)
     return upper
 
 

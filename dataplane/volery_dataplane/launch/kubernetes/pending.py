@@ -5,8 +5,8 @@ from __future__ import annotations
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.reason_pb2 import (
     WAITING_REASON_IMAGE,
+    WAITING_REASON_POD,
     WAITING_REASON_UNSCHEDULABLE,
-    WAITING_REASON_UNSPECIFIED,
 )
 
 from volery_dataplane.launch.kubernetes.failures import called, sentence, system, user
@@ -46,7 +46,7 @@ def read_pending(seen: Seen, now: int, patience: Patience, before: Waiting | Non
         text = sentence(f"{container.image!r} is not the name of an image", container.waiting_message)
         return _over(seen, now, user(text, word, recoverable=False))
     if word == "CreateContainerConfigError":
-        text = f"{called(container)} cannot be made; does what it refers to exist in this namespace?"
+        text = f"{called(container)} cannot be made from what it refers to in its namespace"
         return _over(seen, now, user(sentence(text, container.waiting_message), word, recoverable=False))
     return _troubled(seen, container, now, patience, before)
 
@@ -57,7 +57,7 @@ def _unscheduled(seen: Seen, now: int, patience: Patience) -> Waiting | Ended:
     word, message = str(told.get("reason") or ""), str(told.get("message") or "")
     if told.get("status") != "False":
         return Waiting(
-            WAITING_REASON_UNSPECIFIED,
+            WAITING_REASON_POD,
             "waits for the scheduler",
             since,
             initializing=False,
@@ -83,9 +83,7 @@ def _held_up_by(seen: Seen) -> Container | None:
 
 
 def _preparing(seen: Seen, message: str) -> Waiting:
-    return Waiting(
-        WAITING_REASON_UNSPECIFIED, message, seen.prepared_since, initializing=True, trouble="preparing"
-    )
+    return Waiting(WAITING_REASON_POD, message, seen.prepared_since, initializing=True, trouble="preparing")
 
 
 def _troubled(
@@ -97,10 +95,10 @@ def _troubled(
         kind, limit, reason = "image", patience.image, WAITING_REASON_IMAGE
         text = f"the image {container.image!r} of container {container.name!r} cannot be pulled"
     elif word in _CREATE:
-        kind, limit, reason = "create", patience.create, WAITING_REASON_UNSPECIFIED
+        kind, limit, reason = "create", patience.create, WAITING_REASON_POD
         text = f"{called(container)} cannot be made"
     else:
-        kind, limit, reason = "other", patience.other, WAITING_REASON_UNSPECIFIED
+        kind, limit, reason = "other", patience.other, WAITING_REASON_POD
         text = f"{called(container)} does not start ({word})"
     trouble = f"{kind} {container.name}"
     since = before.since if before is not None and before.trouble == trouble else seen.prepared_since
@@ -109,7 +107,7 @@ def _troubled(
     if now < until:
         return Waiting(reason, text, since, initializing=True, until=until, trouble=trouble)
     if kind == "image":
-        text = f"{text}; is its name right, and may the namespace pull it? Given up after {limit:g} s"
+        text = f"{text}; see that its name is right and the namespace may pull it. Given up after {limit:g} s"
         return _over(seen, now, user(text, "ImageUnavailable", word))
     text = f"{text}; given up after {limit:g} s"
     if kind == "create":

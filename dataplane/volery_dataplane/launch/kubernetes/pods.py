@@ -6,16 +6,15 @@ what is the platform's own: names, labels, the contract with the entry point, th
 
 from __future__ import annotations
 
-import base64
 from collections.abc import Mapping
 from typing import Any
 
-from volery_dataplane.launch.kubernetes import contract, labels
+from volery_dataplane.launch.kubernetes import contract, labels, programs
 from volery_dataplane.launch.kubernetes.amounts import amounts_of, shared_memory_of
-from volery_dataplane.launch.kubernetes.arguments import InputTexts, filled
-from volery_dataplane.launch.kubernetes.contract import variables, verbatim
-from volery_dataplane.launch.kubernetes.merging import by_key, merged
-from volery_dataplane.launch.kubernetes.names import node_hash, pod_name
+from volery_dataplane.launch.kubernetes.contract import variables
+from volery_dataplane.launch.kubernetes.functions import function_container
+from volery_dataplane.launch.kubernetes.merging import merged
+from volery_dataplane.launch.kubernetes.metadata import metadata_of
 from volery_dataplane.launch.kubernetes.placing import (
     device_placement,
     device_tolerations,
@@ -23,20 +22,15 @@ from volery_dataplane.launch.kubernetes.placing import (
     placed,
 )
 from volery_dataplane.launch.kubernetes.secrets import secrets_of
-from volery_dataplane.launch.kubernetes.security import beyond_restricted, container_security, pod_security
-from volery_dataplane.launch.kubernetes.seen import FETCH, SEND
+from volery_dataplane.launch.kubernetes.security import secured
 from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
 from volery_dataplane.launch.kubernetes.templates import Shape, shape_of
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import AttemptOrder
 
-_ENTRY = ("-m", "volery._pod")
 _SHARED_MEMORY = "volery-shared-memory"
-_TEMPORARY = "volery-tmp"
 _SHM = "/dev/shm"  # noqa: S108 - a path in a container of its own
-_TMP = "/tmp"  # noqa: S108 - as above
-_INPUTS = "volery-inputs"
-_OUTPUTS = "volery-outputs"
+_LONGEST_DEADLINE = 2**31 - 1
 
 
 def pod_of(
@@ -70,249 +64,92 @@ def pod_of(
         )
     shape = shape_of(task.pod_template, settings, template)
     interruptible = is_interruptible(order, settings, infrastructure_failures)
-    spec, primary = _grounded(order, settings, shape)
-    device = device_placement(task, settings)
-    amounts = amounts_of(
-        task.resources, installation.resources, device.resource, primary.get("resources") or {}
-    )
-    if device.resource in amounts.get("requests", {}):
-        spec = placed(spec, device_tolerations(device.resource))
-    spec = placed(placed(spec, device), settings.spot if interruptible else settings.on_demand)
-    primary["resources"] = amounts
-    if kind == "python":
-        _run_function(primary, order, installation, settings)
-    else:
-        _run_program(spec, primary, order, installation, settings)
-    _mount_extras(spec, primary, order, settings)
+    primary = _primary(order, installation, settings, shape)
+    spec = _placed(_grounded(order, settings, shape), primary, order, settings, interruptible=interruptible)
     spec["containers"] = [primary, *spec["containers"]]
-    spec = _secured(spec, settings)
-    return {
-        "apiVersion": "v1",
-        "kind": "Pod",
-        "metadata": _metadata(order, installation, shape, primary["name"], interruptible, namespace),
-        "spec": {name: value for name, value in spec.items() if value not in (None, "", [], {})}
-        | {"automountServiceAccountToken": spec["automountServiceAccountToken"], "enableServiceLinks": False},
-    }
+    if kind == "container":
+        fetch, send = programs.movers(order, installation, settings)
+        spec["initContainers"] = [fetch, *spec["initContainers"], send]
+        spec = merged(spec, {"volumes": programs.VOLUMES})
+    if volumes := _volumes(order):
+        spec = merged(spec, {"volumes": volumes})
+    if settings.image_pull_policy:
+        _pull_by(spec, settings.image_pull_policy)
+    metadata = metadata_of(order, installation, shape, primary["name"], interruptible=interruptible)
+    if namespace:
+        metadata["namespace"] = namespace
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": secured(spec, settings)}
 
 
-def _grounded(
-    order: AttemptOrder, settings: PodSettings, shape: Shape
-) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Specification and primary container of the templates, with what every pod of ours has."""
-    spec, primary = dict(shape.spec), dict(shape.primary)
+def _grounded(order: AttemptOrder, settings: PodSettings, shape: Shape) -> dict[str, Any]:
+    """The specification of the templates, with what every pod of ours has."""
     asked = shape.annotations.get(labels.SERVICE_ACCOUNT_TOKEN) == "true"
-    spec["automountServiceAccountToken"] = bool(spec.get("automountServiceAccountToken", asked))
-    spec["restartPolicy"] = "Never"
-    spec["serviceAccountName"] = (
-        order.options.service_account or spec.get("serviceAccountName") or settings.service_account
-    )
-    spec.setdefault("priorityClassName", settings.priority_class)
-    spec.setdefault("terminationGracePeriodSeconds", settings.termination_grace)
-    secrets = [{"name": name} for name in settings.image_pull_secrets]
-    spec["imagePullSecrets"] = by_key(secrets, spec.get("imagePullSecrets") or (), ("name",))
+    defaults: dict[str, Any] = {
+        "automountServiceAccountToken": asked,
+        "terminationGracePeriodSeconds": settings.termination_grace,
+    }
+    if settings.priority_class:
+        defaults["priorityClassName"] = settings.priority_class
+    if settings.service_account:
+        defaults["serviceAccountName"] = settings.service_account
+    if settings.image_pull_secrets:
+        defaults["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
+    ours: dict[str, Any] = {"restartPolicy": "Never", "enableServiceLinks": False}
+    if order.options.service_account:
+        ours["serviceAccountName"] = order.options.service_account
     if order.running_timeout is not None:
         limit = order.running_timeout + (order.queued_timeout or 0) + settings.deadline_slack
-        spec["activeDeadlineSeconds"] = max(1, round(limit))
-    return spec, primary
+        ours["activeDeadlineSeconds"] = min(max(1, round(limit)), _LONGEST_DEADLINE)
+    return merged(merged(defaults, shape.spec), ours)
 
 
-def _run_function(
-    primary: dict[str, Any], order: AttemptOrder, installation: Installation, settings: PodSettings
-) -> None:
-    task = order.task
-    primary["image"] = task.container_image or primary.get("image") or settings.image
-    primary["command"] = [settings.python, *_ENTRY, "run"]
-    primary.pop("args", None)
-    environment = variables(
-        contract.thread_environment(primary["resources"]),
-        task.environment,
-        order.environment,
-        contract.attempt_environment(order, installation),
-        contract.inputs_environment(order, settings),
-        contract.verdict_environment(order, settings),
-        contract.python_environment(order, installation),
-    )
-    primary["env"] = by_key(primary.get("env") or (), environment, ("name",), whole=True)
-    primary["terminationMessagePath"] = contract.VERDICT_FILE
-
-
-def _run_program(
-    spec: dict[str, Any],
-    primary: dict[str, Any],
-    order: AttemptOrder,
-    installation: Installation,
-    settings: PodSettings,
-) -> None:
-    """A program in an image, with an init container before it and a sidecar beside it that move its files."""
-    target = order.task.container
-    image = order.task.container_image or target.image or primary.get("image")
-    if not image:
-        raise NotRunnable("the task names no image for its program")
-    inputs, outputs = target.input_path or contract.INPUT_DIR, target.output_path or contract.OUTPUT_DIR
-    project, domain, name = [*order.execution.split("/"), "", "", ""][:3]
-    values = {
-        "inputPrefix": inputs,
-        "outputPrefix": outputs,
-        "executionProject": project,
-        "executionDomain": domain,
-        "executionName": name,
-        "nodePath": order.key.path,
-        "attempt": str(order.key.attempt),
-        "storagePrefix": order.storage_prefix,
-    }
-    texts = InputTexts(order.inputs, inputs)
-    primary["image"] = image
-    for field, given in (("command", target.command), ("args", target.args)):
-        if given:
-            primary[field] = [verbatim(text) for text in filled(given, values, texts)]
-    if target.working_dir:
-        primary["workingDir"] = target.working_dir
-    places = {"VOLERY_INPUT_DIR": inputs, "VOLERY_OUTPUT_DIR": outputs}
-    common = contract.attempt_environment(order, installation)
-    environment = variables(order.task.environment, order.environment, common, places)
-    primary["env"] = by_key(primary.get("env") or (), environment, ("name",), whole=True)
-    mounts = [{"name": _INPUTS, "mountPath": inputs}, {"name": _OUTPUTS, "mountPath": outputs}]
-    primary["volumeMounts"] = by_key(
-        primary.get("volumeMounts") or (),
-        [{**mounts[0], "readOnly": True}, mounts[1]],
-        ("mountPath",),
-        whole=True,
-    )
-    volumes = [{"name": _INPUTS, "emptyDir": {}}, {"name": _OUTPUTS, "emptyDir": {}}]
-    spec["volumes"] = by_key(spec.get("volumes") or (), volumes, ("name",), whole=True)
-    interface = base64.b64encode(order.task.interface.SerializeToString(deterministic=True)).decode()
-    shared = {**common, **places, "VOLERY_INTERFACE": interface}
-    told = {**shared, **contract.verdict_environment(order, settings)}
-    fetch = _mover(FETCH, "fetch", {**told, **contract.inputs_environment(order, settings)}, mounts, settings)
-    send = _mover(SEND, "send", told, mounts, settings) | {"restartPolicy": "Always"}
-    spec["initContainers"] = [fetch, *spec["initContainers"], send]
-
-
-def _mover(
-    name: str, verb: str, environment: Mapping[str, str], mounts: list[dict[str, Any]], settings: PodSettings
+def _primary(
+    order: AttemptOrder, installation: Installation, settings: PodSettings, shape: Shape
 ) -> dict[str, Any]:
-    """A container that moves the files of a program."""
-    return {
-        "name": name,
-        "image": settings.image,
-        "command": [settings.python, *_ENTRY, verb],
-        "env": variables(environment),
-        "resources": {"requests": dict(settings.mover_requests), "limits": dict(settings.mover_limits)},
-        "volumeMounts": [dict(mount) for mount in mounts],
-        "terminationMessagePath": contract.VERDICT_FILE,
-        "terminationMessagePolicy": "FallbackToLogsOnError",
-    }
+    """The container that runs the task."""
+    task = order.task
+    device = device_placement(task, settings).resource
+    amounts = amounts_of(task.resources, installation.resources, device, shape.primary.get("resources") or {})
+    threads: dict[str, str] = {}
+    if task.HasField("python"):
+        over, told = function_container(order, installation, settings, dict(shape.primary))
+        threads = contract.thread_environment(amounts)
+    else:
+        over, told = programs.program_container(order, installation, shape.primary)
+    secrets = secrets_of(task.secrets)
+    made = merged({**shape.primary, "env": variables(threads)}, {"env": shape.primary.get("env") or []})
+    made = merged(made, {"env": variables(task.environment, order.environment)})
+    made = merged(made, {"env": secrets.env, "envFrom": secrets.env_from, "volumeMounts": secrets.mounts})
+    made = merged(made, {**over, "env": variables(told)})
+    if shared_memory_of(task.resources):
+        made = merged(made, {"volumeMounts": [{"name": _SHARED_MEMORY, "mountPath": _SHM}]})
+    return {**made, "resources": amounts, "terminationMessagePolicy": "FallbackToLogsOnError"}
 
 
-def _mount_extras(
-    spec: dict[str, Any], primary: dict[str, Any], order: AttemptOrder, settings: PodSettings
-) -> None:
-    """Secrets and shared memory of the primary container."""
-    secrets = secrets_of(order.task.secrets)
-    volumes, mounts = secrets.volumes, secrets.mounts
+def _placed(
+    spec: Mapping[str, Any],
+    primary: Mapping[str, Any],
+    order: AttemptOrder,
+    settings: PodSettings,
+    *,
+    interruptible: bool,
+) -> dict[str, Any]:
+    """The specification with where the pod goes."""
+    device = device_placement(order.task, settings)
+    if device.resource in primary["resources"].get("requests", {}):
+        spec = placed(spec, device_tolerations(device.resource))
+    return placed(placed(spec, device), settings.spot if interruptible else settings.on_demand)
+
+
+def _volumes(order: AttemptOrder) -> list[dict[str, Any]]:
+    """The volumes of secrets and shared memory."""
+    volumes = secrets_of(order.task.secrets).volumes
     if size := shared_memory_of(order.task.resources):
         volumes.append({"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": size}})
-        mounts.append({"name": _SHARED_MEMORY, "mountPath": _SHM})
-    if secrets.env:
-        primary["env"] = by_key(secrets.env, primary["env"], ("name",), whole=True)
-    if secrets.env_from:
-        primary["envFrom"] = [*(primary.get("envFrom") or ()), *secrets.env_from]
-    if volumes:
-        spec["volumes"] = by_key(spec.get("volumes") or (), volumes, ("name",), whole=True)
-    if mounts:
-        primary["volumeMounts"] = by_key(
-            primary.get("volumeMounts") or (), mounts, ("mountPath",), whole=True
-        )
-    primary["terminationMessagePolicy"] = "FallbackToLogsOnError"
-    if settings.image_pull_policy:
-        primary.setdefault("imagePullPolicy", settings.image_pull_policy)
+    return volumes
 
 
-def _secured(spec: dict[str, Any], settings: PodSettings) -> dict[str, Any]:
-    """The specification with its security contexts, which templates may change as far as they may."""
-    spec["securityContext"] = merged(pod_security(settings), spec.get("securityContext") or {})
-    ours = container_security(settings)
+def _pull_by(spec: dict[str, Any], policy: str) -> None:
+    """Has images pulled by a policy, where templates have none."""
     for field in ("initContainers", "containers"):
-        spec[field] = [
-            {**container, "securityContext": merged(ours, container.get("securityContext") or {})}
-            for container in spec[field]
-        ]
-    if settings.read_only_root:
-        spec = _with_tmp(spec)
-    if not settings.unrestricted_templates:
-        for violation in beyond_restricted(spec):
-            raise NotRunnable(
-                f"the task's pod template goes beyond what pods may do here: {violation}. The worker allows "
-                "that with --unrestricted-pod-templates"
-            )
-    return spec
-
-
-def _with_tmp(spec: dict[str, Any]) -> dict[str, Any]:
-    """A `/tmp` that can be written, for containers whose root cannot."""
-    spec["volumes"] = by_key(
-        spec.get("volumes") or (), [{"name": _TEMPORARY, "emptyDir": {}}], ("name",), whole=True
-    )
-    mount = [{"name": _TEMPORARY, "mountPath": _TMP}]
-    for field in ("initContainers", "containers"):
-        for container in spec[field]:
-            mounts = container.get("volumeMounts") or []
-            if all(mounted.get("mountPath") != _TMP for mounted in mounts):
-                container["volumeMounts"] = [*mounts, *mount]
-    return spec
-
-
-def _metadata(
-    order: AttemptOrder,
-    installation: Installation,
-    shape: Shape,
-    primary: str,
-    interruptible: bool,
-    namespace: str,
-) -> dict[str, Any]:
-    """Name, labels and annotations: users' below, and ours."""
-    project, domain, name = [*order.execution.split("/"), "", "", ""][:3]
-    options, key = order.options, order.key
-    dropped: list[str] = []
-    given: dict[str, dict[str, str]] = {}
-    for kind, of, wrong in (
-        ("labels", options.labels, labels.illegal_labels(options.labels)),
-        ("annotations", options.annotations, labels.illegal_annotations(options.annotations)),
-    ):
-        illegal = dict(wrong)
-        dropped += illegal
-        given[kind] = {word: value for word, value in of.items() if word not in illegal}
-    ours = {
-        labels.MANAGED_BY: labels.MANAGER,
-        labels.INSTALLATION: labels.label_value(installation.id),
-        labels.PROJECT: labels.label_value(project),
-        labels.DOMAIN: labels.label_value(domain),
-        labels.EXECUTION: labels.label_value(name),
-        labels.EXECUTION_UID: labels.label_value(order.uid),
-        labels.NODE: node_hash(installation.id, order.uid, key.path),
-        labels.ATTEMPT: str(key.attempt),
-        labels.TASK: labels.label_value(order.task.id.name),
-        labels.INTERRUPTIBLE: "true" if interruptible else "false",
-    }
-    sealing = SEND if order.task.WhichOneof("target") == "container" else primary
-    told = {
-        labels.EXECUTION_NAME: order.execution,
-        labels.UID: order.uid,
-        labels.PATH: key.path,
-        labels.TASK_NAME: f"{order.task.id.name}@{order.task.id.version}",
-        labels.STORAGE_PREFIX: order.storage_prefix,
-        labels.PRIMARY_CONTAINER: primary,
-        labels.VERDICT_CONTAINER: sealing,
-        labels.DEFAULT_CONTAINER: primary,
-    }
-    if dropped:
-        told[labels.DROPPED] = ", ".join(sorted(dropped))[:1024]
-    made: dict[str, Any] = {
-        "name": pod_name(installation.id, name, order.uid, key.path, key.attempt),
-        "labels": {**shape.labels, **given["labels"], **ours},
-        "annotations": {**shape.annotations, **given["annotations"], **told},
-        "finalizers": [labels.FINALIZER],
-    }
-    if namespace:
-        made["namespace"] = namespace
-    return made
+        spec[field] = [{"imagePullPolicy": policy, **container} for container in spec[field]]

@@ -5,7 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from volery_dataplane.launch.kubernetes.merging import merged
 from volery_dataplane.launch.kubernetes.settings import PodSettings
+from volery_dataplane.launch.plans import NotRunnable
+
+_TEMPORARY = "volery-tmp"
+_TMP = "/tmp"  # noqa: S108 - a path in a container of its own
 
 _VOLUMES = frozenset(
     {
@@ -55,6 +60,45 @@ def container_security(settings: PodSettings) -> dict[str, Any]:
     if settings.read_only_root:
         made["readOnlyRootFilesystem"] = True
     return made
+
+
+def secured(spec: Mapping[str, Any], settings: PodSettings) -> dict[str, Any]:
+    """A specification with its security contexts, which templates may change as far as they may.
+
+    Raises:
+        NotRunnable: where it goes beyond what pods may do here.
+    """
+    made = dict(spec)
+    made["securityContext"] = merged(pod_security(settings), spec.get("securityContext") or {})
+    ours = container_security(settings)
+    for field in ("initContainers", "containers"):
+        made[field] = [
+            merged(container, {"securityContext": merged(ours, container.get("securityContext") or {})})
+            for container in spec.get(field) or ()
+        ]
+    if settings.read_only_root:
+        made = _with_tmp(made)
+    if not settings.unrestricted_templates:
+        for violation in beyond_restricted(made):
+            raise NotRunnable(
+                f"the task's pod template goes beyond what pods may do here: {violation}. Whoever runs the "
+                "worker can allow that, with --unrestricted-pod-templates"
+            )
+    return made
+
+
+def _with_tmp(spec: dict[str, Any]) -> dict[str, Any]:
+    """A `/tmp` that can be written, for containers whose root file system cannot."""
+    made = merged(spec, {"volumes": [{"name": _TEMPORARY, "emptyDir": {}}]})
+    for field in ("initContainers", "containers"):
+        made[field] = [_able_to_write_tmp(container) for container in made[field]]
+    return made
+
+
+def _able_to_write_tmp(container: Mapping[str, Any]) -> Mapping[str, Any]:
+    if any(mount.get("mountPath") == _TMP for mount in container.get("volumeMounts") or ()):
+        return container
+    return merged(container, {"volumeMounts": [{"name": _TEMPORARY, "mountPath": _TMP}]})
 
 
 def beyond_restricted(spec: Mapping[str, Any]) -> Iterator[str]:

@@ -57,10 +57,12 @@ class Leaving:
     Attributes:
         start: when user code began; None where it had not.
         until: when to look again though nothing has changed: then its node is given up.
+        end: when user code ended, where that was before the pod was deleted; None where it was not.
     """
 
     start: int | None
     until: int
+    end: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

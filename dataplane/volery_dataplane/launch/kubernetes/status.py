@@ -40,12 +40,13 @@ def read(
     """
     seen = Seen(pod)
     primary, sealing = seen.primary, seen.sealing
+    deleted = bool(seen.deleted) and _ended_before(previous) is None
     if seen.is_over or primary is None:
-        return end_of(seen)
+        return end_of(seen, deleted=deleted)
     if primary.terminated is not None and (sealing is None or sealing.terminated is not None):
-        return end_of(seen)
+        return end_of(seen, deleted=deleted)
     if seen.deleted:
-        return _leaving(seen, now, patience)
+        return _leaving(seen, now, patience, _ended_before(previous))
     if primary.terminated is not None:
         return Lingering(primary.start, primary.end or now)
     if primary.running is not None:
@@ -59,11 +60,16 @@ def gone(previous: Standing | None, now: int) -> Ended:
     return deleted_end("", previous, now)
 
 
-def _leaving(seen: Seen, now: int, patience: Patience) -> Leaving | Ended:
+def _ended_before(previous: Standing | None) -> int | None:
+    """When user code ended, where that was seen before the pod was deleted, and so not caused by it."""
+    return previous.end if isinstance(previous, Lingering | Leaving) else None
+
+
+def _leaving(seen: Seen, now: int, patience: Patience, end: int | None) -> Leaving | Ended:
     """A pod that is deleted and not over: its node may have more to tell, or has gone silent."""
     start = None if seen.primary is None else seen.primary.start
     until = seen.deleted + round(patience.leaving * 1_000_000)
-    leaving = Leaving(start, until)
+    leaving = Leaving(start, until, end)
     if seen.node and now < until:
         return leaving
     return deleted_end(seen.name, leaving, now, silent=seen.node)

@@ -127,6 +127,8 @@ def _check_words(template: PodTemplate) -> None:
         ("annotation", labels.illegal_annotations(template.annotations)),
     ):
         for key, reason in wrong:
+            if key == labels.SERVICE_ACCOUNT_TOKEN and kind == "annotation":
+                continue  # how a task asks for one
             raise NotRunnable(f"the {kind} {key!r} of the task's pod template cannot be set: {reason}")
 
 

@@ -40,6 +40,7 @@ class WaitingReason(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     WAITING_REASON_UNSCHEDULABLE: _ClassVar[WaitingReason]
     WAITING_REASON_IMAGE: _ClassVar[WaitingReason]
     WAITING_REASON_QUOTA: _ClassVar[WaitingReason]
+    WAITING_REASON_POD: _ClassVar[WaitingReason]
 ERROR_REASON_UNSPECIFIED: ErrorReason
 ERROR_REASON_INVALID_ARGUMENT: ErrorReason
 ERROR_REASON_COMPILATION_FAILED: ErrorReason
@@ -71,3 +72,4 @@ WAITING_REASON_CHILD: WaitingReason
 WAITING_REASON_UNSCHEDULABLE: WaitingReason
 WAITING_REASON_IMAGE: WaitingReason
 WAITING_REASON_QUOTA: WaitingReason
+WAITING_REASON_POD: WaitingReason

@@ -1133,6 +1133,12 @@ class WaitingReason(betterproto2.Enum):
     The namespace's quota is used up.
     """
 
+    POD = 70
+    """
+    Its pod waits for the scheduler, or is being made on its node: volumes,
+    network, images, the containers that run first.
+    """
+
     @classmethod
     def betterproto_value_to_renamed_proto_names(cls) -> dict[int, str]:
         return {
@@ -1147,6 +1153,7 @@ class WaitingReason(betterproto2.Enum):
             8: "WAITING_REASON_UNSCHEDULABLE",
             9: "WAITING_REASON_IMAGE",
             10: "WAITING_REASON_QUOTA",
+            70: "WAITING_REASON_POD",
         }
 
     @classmethod
@@ -1163,6 +1170,7 @@ class WaitingReason(betterproto2.Enum):
             "WAITING_REASON_UNSCHEDULABLE": 8,
             "WAITING_REASON_IMAGE": 9,
             "WAITING_REASON_QUOTA": 10,
+            "WAITING_REASON_POD": 70,
         }
 
 
