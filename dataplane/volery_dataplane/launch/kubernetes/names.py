@@ -40,11 +40,6 @@ def node_hash(installation: str, uid: str, path: str) -> str:
     return base64.b32encode(digest)[:_HASH].decode().lower()
 
 
-def attempt_tag(uid: str, path: str, attempt: int) -> str:
-    """What a verdict names its attempt by."""
-    return hashlib.sha256(f"{uid}\0{path}\0{attempt}".encode()).hexdigest()[:16]
-
-
 def _shown(execution_name: str) -> str:
     """What of an execution's name can stand in a label of DNS."""
     plain = _NOT_OF_A_LABEL.sub("-", execution_name.lower()).strip("-")

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from volery_dataplane.launch.kubernetes import contract
-from volery_dataplane.launch.kubernetes.arguments import InputTexts, filled
+from volery_dataplane.launch.kubernetes.arguments import Arguments
 from volery_dataplane.launch.kubernetes.contract import variables, verbatim
 from volery_dataplane.launch.kubernetes.seen import FETCH, SEND
 from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
@@ -39,18 +39,7 @@ def program_container(
     if not image:
         raise NotRunnable("the task names no image for its program")
     inputs, outputs = directories(order)
-    project, domain, name = contract.execution_of(order)
-    values = {
-        "inputPrefix": inputs,
-        "outputPrefix": outputs,
-        "executionProject": project,
-        "executionDomain": domain,
-        "executionName": name,
-        "nodePath": order.key.path,
-        "attempt": str(order.key.attempt),
-        "storagePrefix": order.storage_prefix,
-    }
-    texts = InputTexts(order.inputs, inputs)
+    arguments = Arguments(order.inputs, order.task.interface, (inputs, outputs))
     over: dict[str, Any] = {
         "image": image,
         "volumeMounts": [
@@ -60,7 +49,7 @@ def program_container(
     }
     for field, given in (("command", target.command), ("args", target.args)):
         if given:
-            over[field] = [verbatim(text) for text in filled(given, values, texts)]
+            over[field] = [verbatim(text) for text in arguments.filled(given)]
     if target.working_dir:
         over["workingDir"] = target.working_dir
     return over, {**contract.attempt_environment(order, installation), **_places(order)}
@@ -76,7 +65,10 @@ def movers(order: AttemptOrder, installation: Installation, settings: PodSetting
         **contract.verdict_environment(order, settings),
     }
     fetch = _mover(FETCH, "fetch", {**told, **contract.inputs_environment(order, settings)}, order, settings)
-    return [fetch, {**_mover(SEND, "send", told, order, settings), "restartPolicy": "Always"}]
+    send = _mover(SEND, "send", told, order, settings)
+    # The program may be over at once: it begins when the sidecar hears that it is told to end.
+    ready = {"postStart": {"exec": {"command": contract.entry(settings, "ready")}}}
+    return [fetch, {**send, "restartPolicy": "Always", "lifecycle": ready}]
 
 
 def directories(order: AttemptOrder) -> tuple[str, str]:

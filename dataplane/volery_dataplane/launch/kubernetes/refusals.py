@@ -14,10 +14,13 @@ from volery_dataplane.launch.kubernetes.failures import sentence, system, user
 
 
 class Answer(Enum):
-    """What a refused creation means."""
+    """What a refused creation means.
+
+    Admission comes before storage: a namespace whose quota is used up answers so for a pod that it has too.
+    """
 
     EXISTS = "the pod is there already"
-    QUOTA = "the namespace's quota is used up: wait for room"
+    QUOTA = "the namespace's quota is used up: wait for room, unless the pod is there already"
     NO_NAMESPACE = "the namespace is not there: make it, and try again"
     FORBIDDEN = "the cluster does not allow it, and may later"
     INVALID = "the pod is not one that this cluster takes, and no repeat helps"
@@ -45,13 +48,14 @@ class CreateRefusal:
 # `exceeded quota: NAME, requested: a=1,b=2, used: a=3,b=4, limited: a=5,b=6`, once or more
 _QUOTA = re.compile(
     r"exceeded quota: (?P<name>[^,\s]+), requested: (?P<requested>\S+?), used: (?P<used>\S+?), "
-    r"limited: (?P<limited>\S+)"
+    r"limited: (?P<limited>[^\s\]]+)"
 )
 _QUOTA_UNKNOWN = "status unknown for quota"
 _QUOTA_WANTS = "failed quota"
-_NOT_RUNNABLE_403 = (
-    "violates PodSecurity",
+# What admission refuses for what the pod is, not for who asks or when.
+_REFUSED_PODS = (
     "no PriorityClass with name",
+    "pod rejected: RuntimeClass",
     "admission webhook",
     "ValidatingAdmissionPolicy",
 )
@@ -101,7 +105,7 @@ def _forbidden(message: str) -> CreateRefusal:
     if "violates PodSecurity" in message:
         text = "the namespace's security profile does not allow what the task's pod template asks for"
         return _permanent(Answer.INVALID, text, message)
-    if any(words in message for words in _NOT_RUNNABLE_403):
+    if any(words in message for words in _REFUSED_PODS):
         return _permanent(Answer.INVALID, "the cluster's admission rules refuse the pod", message)
     text = sentence("the worker may not make the pod", message)
     return CreateRefusal(Answer.FORBIDDEN, text, system(text, "PodForbidden"), infrastructure=True)
