@@ -113,7 +113,7 @@ class PodSettings:
     interruptible_failures: int = -1
     mover_requests: Mapping[str, str] = field(default_factory=lambda: {"cpu": "20m", "memory": "64Mi"})
     mover_limits: Mapping[str, str] = field(default_factory=lambda: {"cpu": "1", "memory": "512Mi"})
-    run_as_user: int | None = 65532
+    run_as_user: int | None = 10001
     read_only_root: bool = False
     unrestricted_templates: bool = False
     termination_grace: int = 30
