@@ -11,6 +11,9 @@ from volery_dataplane.launch.kubernetes.failures import called, sentence, system
 from volery_dataplane.launch.kubernetes.seen import Container, Seen
 from volery_dataplane.launch.kubernetes.standings import Ended, Leaving, Lingering, Running, Standing
 
+_NOT_LEFT = 74
+"""The exit code of the entry point when it could not leave a verdict."""
+
 _KILLED = 137
 """The exit code of a process that SIGKILL ended."""
 
@@ -118,6 +121,9 @@ def _reason(seen: Seen, primary: Container, *, deleted: bool) -> tuple[Failure, 
         return user(sentence(text, primary.message), "ProcessExited", "StartError"), False
     if primary.exit_code == 0:
         return _silent(seen, primary)
+    if primary.exit_code == _NOT_LEFT and seen.sealing is primary:
+        text = f"{called(primary)} could not leave what the task came to"
+        return system(text, "VerdictLost", trace=_tail(primary)), True
     if _NO_ENTRY.search(primary.message):
         text = f"{called(primary)} has no Volery that could run tasks; install `volery` in the image"
         return user(text, "ImageUnfit", recoverable=False, trace=_tail(primary)), False

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from volery_dataplane.launch.kubernetes.failures import sentence, user
-from volery_dataplane.launch.kubernetes.standings import Ended, Standing, Waiting
+from volery_dataplane.launch.kubernetes.standings import PREPARING, Ended, Standing, Waiting
 
 LISTEN_AFTER = 10_000_000
 """Microseconds of preparing after which it is worth asking for a pod's events."""
@@ -20,7 +20,6 @@ _MOUNT = frozenset({"FailedMount", "FailedAttachVolume"})
 _MISSING = re.compile(
     r'(?:(?:secret|configmap) "[^"]*" not found|references non-existent (?:secret|config) key)'
 )
-_PREPARING = "preparing"
 
 
 def with_events(standing: Standing, events: Iterable[Mapping[str, Any]], now: int) -> Standing:
@@ -34,7 +33,7 @@ def with_events(standing: Standing, events: Iterable[Mapping[str, Any]], now: in
     Returns:
         Ended where what a volume needs is not there, a Waiting that says more, or the same.
     """
-    if not isinstance(standing, Waiting) or standing.trouble != _PREPARING:
+    if not isinstance(standing, Waiting) or standing.trouble != PREPARING:
         return standing
     mounts = [event for event in events if event.get("reason") in _MOUNT]
     if not mounts:

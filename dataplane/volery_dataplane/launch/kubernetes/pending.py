@@ -12,7 +12,7 @@ from voleryidl.core.v1.reason_pb2 import (
 from volery_dataplane.launch.kubernetes.failures import called, sentence, system, user
 from volery_dataplane.launch.kubernetes.seen import Container, Seen, micros
 from volery_dataplane.launch.kubernetes.settings import Patience
-from volery_dataplane.launch.kubernetes.standings import Ended, Waiting
+from volery_dataplane.launch.kubernetes.standings import PREPARING, SCHEDULER, Ended, Waiting
 
 _SECOND = 1_000_000
 
@@ -61,7 +61,7 @@ def _unscheduled(seen: Seen, now: int, patience: Patience) -> Waiting | Ended:
             "waits for the scheduler",
             since,
             initializing=False,
-            trouble="scheduler",
+            trouble=SCHEDULER,
         )
     until = None if patience.pending is None else seen.created + round(patience.pending * _SECOND)
     if until is not None and now >= until:
@@ -83,7 +83,7 @@ def _held_up_by(seen: Seen) -> Container | None:
 
 
 def _preparing(seen: Seen, message: str) -> Waiting:
-    return Waiting(WAITING_REASON_POD, message, seen.prepared_since, initializing=True, trouble="preparing")
+    return Waiting(WAITING_REASON_POD, message, seen.prepared_since, initializing=True, trouble=PREPARING)
 
 
 def _troubled(

@@ -70,7 +70,9 @@ def pod_of(
     if kind == "container":
         fetch, send = programs.movers(order, installation, settings)
         spec["initContainers"] = [fetch, *spec["initContainers"], send]
-        spec = merged(spec, {"volumes": programs.VOLUMES})
+        # The cluster ends the sidecar as it ends everything: it sends outputs for as long as that may take.
+        grace = max(spec["terminationGracePeriodSeconds"], settings.send_grace)
+        spec = merged(spec, {"volumes": programs.VOLUMES, "terminationGracePeriodSeconds": grace})
     if volumes := _volumes(order):
         spec = merged(spec, {"volumes": volumes})
     if settings.image_pull_policy:

@@ -82,7 +82,7 @@ def secured(spec: Mapping[str, Any], settings: PodSettings) -> dict[str, Any]:
         for violation in beyond_restricted(made):
             raise NotRunnable(
                 f"the task's pod template goes beyond what pods may do here: {violation}. Whoever runs the "
-                "worker can allow that, with --unrestricted-pod-templates"
+                "worker can allow that (VOLERY_POD_UNRESTRICTED_TEMPLATES)"
             )
     return made
 

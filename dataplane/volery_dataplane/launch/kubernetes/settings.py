@@ -92,6 +92,7 @@ class PodSettings:
         read_only_root: whether the root file system is read-only, with a writable `/tmp`.
         unrestricted_templates: whether tasks' pod templates may go beyond Kubernetes' restricted profile.
         termination_grace: from SIGTERM to SIGKILL.
+        send_grace: the same for programs in images, whose outputs are sent after that SIGTERM.
         deadline_slack: how much longer than its limits of time a pod may live before the cluster ends it;
             the launcher ends it before, unless it is not there.
         inline_inputs: inputs up to this size travel in the pod, larger ones through the object store.
@@ -117,6 +118,7 @@ class PodSettings:
     read_only_root: bool = False
     unrestricted_templates: bool = False
     termination_grace: int = 30
+    send_grace: int = 600
     deadline_slack: float = 600.0
     inline_inputs: int = 32 * 1024
     verdict_limit: int = 2500

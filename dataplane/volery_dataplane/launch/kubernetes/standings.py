@@ -9,6 +9,10 @@ from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.reason_pb2 import WaitingReason
 from voleryidl.worker.v1.verdict_pb2 import AttemptVerdict
 
+SCHEDULER = "scheduler"
+PREPARING = "preparing"
+"""What every pod waits for, one after the other."""
+
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
@@ -29,6 +33,11 @@ class Waiting:
     initializing: bool
     until: int | None = None
     trouble: str = ""
+
+    @property
+    def is_ordinary(self) -> bool:
+        """Whether every pod waits for this, so that it is worth telling only where it takes long."""
+        return self.trouble in (SCHEDULER, PREPARING)
 
 
 @dataclass(frozen=True, slots=True)

@@ -174,6 +174,18 @@ def test_a_pod_that_is_not_there_any_more_was_deleted() -> None:
     assert gone(None, at(30)).start is None
 
 
+def test_what_every_pod_waits_for_is_ordinary() -> None:
+    scheduler = read(pod_told_by({"phase": "Pending", "node": ""}), at(1))
+    trouble = read(
+        pod_told_by({"phase": "Pending", "primary": {"waiting": {"reason": "ErrImagePull"}}}), at(1)
+    )
+    assert [isinstance(each, Waiting) and each.is_ordinary for each in (scheduler, preparing(), trouble)] == [
+        True,
+        True,
+        False,
+    ]
+
+
 def test_looking_again_when_told_to_shows_the_end() -> None:
     pod = pod_told_by({"phase": "Pending", "primary": {"waiting": {"reason": "ErrImagePull"}}})
     waiting = read(pod, at(1))
