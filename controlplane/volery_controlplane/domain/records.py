@@ -153,6 +153,15 @@ class OverExecution:
     uid: str
 
 
+class AttemptRef(NamedTuple):
+    """Names one attempt for ever."""
+
+    execution: ExecutionName
+    uid: str
+    path: str
+    attempt: int
+
+
 class NodeRow(NamedTuple):
     """A node execution as it stands. `path` as in NodeEvent."""
 

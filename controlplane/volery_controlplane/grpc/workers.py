@@ -15,6 +15,8 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     GetValuesRequest,
     GetValuesResponse,
     ItemValues,
+    ListLiveAttemptsRequest,
+    ListLiveAttemptsResponse,
     WorkRequest,
     WorkResponse,
 )
@@ -58,6 +60,14 @@ class WorkerServicer(worker_service_pb2_grpc.WorkerServiceServicer):
     ) -> GetClosureResponse:
         """A closure by digest."""
         return GetClosureResponse(closure=await self._work.closure(request.digest))
+
+    async def ListLiveAttempts(
+        self,
+        request: ListLiveAttemptsRequest,
+        context: grpc.aio.ServicerContext[ListLiveAttemptsRequest, ListLiveAttemptsResponse],
+    ) -> ListLiveAttemptsResponse:
+        """Which of some attempts have begun and not ended."""
+        return ListLiveAttemptsResponse(live=await self._work.live_attempts(request.attempts))
 
     async def GetValues(
         self,

@@ -18,6 +18,7 @@ from volery_controlplane.domain.filters import Order, Query
 from volery_controlplane.domain.page_tokens import Cursor
 from volery_controlplane.domain.records import (
     ActivationRecord,
+    AttemptRef,
     AttemptRow,
     CacheRow,
     ClaimedExecution,
@@ -210,6 +211,9 @@ class ExecutionStore(Protocol):
 
     def attempts(self, key: ExecutionKey, path: str) -> Sequence[AttemptRow]:
         """The attempts of a node, first to last."""
+
+    def live(self, attempts: Sequence[AttemptRef]) -> Sequence[bool]:
+        """Which of some attempts, of any executions, have begun and not ended, in their order."""
 
     def all_attempts(self, key: ExecutionKey, after: tuple[str, int], limit: int) -> Sequence[AttemptRow]:
         """Attempts of all nodes in the order of paths, after a cursor's; ("", 0) is the beginning."""

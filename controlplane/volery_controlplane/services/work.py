@@ -20,6 +20,7 @@ from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.worker.v1.worker_service_pb2 import (
     AcknowledgementBatch,
     Assignment,
+    AttemptName,
     ExecutionInbox,
     ExecutionLogs,
     Hello,
@@ -34,7 +35,9 @@ from voleryidl.worker.v1.worker_service_pb2 import (
 
 from volery_controlplane.domain.errors import Invalid, NotFound, Stale
 from volery_controlplane.domain.records import (
+    AttemptRef,
     ExecutionKey,
+    ExecutionName,
     LogRow,
     Micros,
     SessionRecord,
@@ -61,6 +64,9 @@ from volery_controlplane.services.waves import WaveOutcome, commit_wave
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
+
+MOST_ATTEMPTS = 1_000
+"""How many attempts may be asked after at once."""
 
 IMPOSSIBLE_LEASES = 10
 """A session whose lease ends later than so many leases from now did not get it by the clock of now.
@@ -409,6 +415,21 @@ class WorkService:
                 f"no closure has the digest {digest}", {"resource_type": "closure", "resource_name": digest}
             )
         return WorkflowClosure.FromString(content)
+
+    async def live_attempts(self, attempts: Sequence[AttemptName]) -> Sequence[bool]:
+        """Which of some attempts have begun and not ended, in their order; raises Invalid."""
+        if len(attempts) > MOST_ATTEMPTS:
+            raise Invalid(f"{len(attempts)} attempts are asked after at once; {MOST_ATTEMPTS} is the most")
+        refs = [
+            AttemptRef(
+                ExecutionName(name.execution_id.project, name.execution_id.domain, name.execution_id.name),
+                name.execution_uid,
+                name.path,
+                name.attempt,
+            )
+            for name in attempts
+        ]
+        return await self._database.read(lambda tx: tx.executions.live(refs))
 
     async def values(
         self, key: int, fencing_token: int, refs: Sequence[ValueRef]

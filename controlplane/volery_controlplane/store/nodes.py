@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Table, bindparam, func, select, tuple_
+from sqlalchemy import text as literal_text
 from sqlalchemy.sql import Executable
 from volery_rules.paths import INDEX_WIDTH, from_sort_key, sort_key
 from voleryidl.core.v1.phase_pb2 import NodePhase
@@ -14,11 +16,18 @@ from voleryidl.event.v1.event_pb2 import NodeKind
 from volery_controlplane.domain.errors import Invalid
 from volery_controlplane.domain.filters import Operator, Query
 from volery_controlplane.domain.page_tokens import Cursor
-from volery_controlplane.domain.records import AttemptRow, ExecutionKey, NodeRow, Standings, ValueRow
+from volery_controlplane.domain.records import (
+    AttemptRef,
+    AttemptRow,
+    ExecutionKey,
+    NodeRow,
+    Standings,
+    ValueRow,
+)
 from volery_controlplane.store.links import Link
 from volery_controlplane.store.pages import Listing, compare, contains, number, text
 from volery_controlplane.store.statements import POSTGRESQL, Row, Statement, text_in
-from volery_controlplane.store.tables import Attempt, Node, NodeValue, table_of
+from volery_controlplane.store.tables import Attempt, Node, NodeValue, Standing, table_of
 
 _N = table_of(Node)
 _A = table_of(Attempt)
@@ -63,6 +72,7 @@ OUTPUTS: Final = 2
 _INDEX: Final = slice(-INDEX_WIDTH, None)
 _SLASH: Final = slice(-INDEX_WIDTH - 1, -INDEX_WIDTH)
 TASK: Final = int(NodeKind.NODE_KIND_TASK)
+_UNDER_WAY: Final = (int(NodePhase.NODE_PHASE_QUEUED), int(NodePhase.NODE_PHASE_RUNNING))
 SUCCEEDED: Final = int(NodePhase.NODE_PHASE_SUCCEEDED)
 
 
@@ -197,6 +207,28 @@ def _output_names(dialect: str) -> Executable:
     )
 
 
+_LIVE = """
+SELECT {number}, n.attempt FROM {names}
+JOIN execution AS e ON e.project = {name[0]} AND e.domain = {name[1]} AND e.name = {name[2]}
+JOIN node AS n ON n.execution_key = e.key AND n.sort_path = {name[4]}
+WHERE e.uid = {name[3]} AND e.standing <> {ended} AND n.phase IN ({phases})
+"""
+
+
+def _live(dialect: str) -> Executable:
+    """The current attempts of those nodes of a list, [project, domain, name, uid, path], that have one."""
+    if dialect == POSTGRESQL:
+        names = "jsonb_array_elements(CAST(:names AS jsonb)) WITH ORDINALITY AS a(value, number)"
+        number, name = "a.number - 1", [f"(a.value ->> {index})" for index in range(5)]
+    else:
+        names = "json_each(:names) AS a"
+        number, name = "a.key", [f"json_extract(a.value, '$[{index}]')" for index in range(5)]
+    phases = ", ".join(map(str, sorted(_UNDER_WAY)))
+    ended = Standing.ENDED.value
+    return literal_text(_LIVE.format(number=number, names=names, name=name, ended=ended, phases=phases))
+
+
+_LIVE_ATTEMPTS = Statement(_live, "names")
 _NODES = Statement(_nodes, "key", "after", "limit")
 _NODES_BY_PATH = Statement(_nodes_by_path, "key", "paths")
 _NODE = Statement(_node, "key", "path")
@@ -207,6 +239,16 @@ _VALUE = Statement(lambda dialect: _values(dialect, named=True), "key", "path", 
 _ITEMS = Statement(lambda dialect: _item_values(dialect, named=False), "key", "low", "high", "length")
 _ITEM = Statement(lambda dialect: _item_values(dialect, named=True), "key", "low", "high", "length", "name")
 _OUTPUT_NAMES = Statement(_output_names, "key", "after", "limit")
+
+
+def _named(ref: AttemptRef) -> Sequence[str]:
+    """An attempt's node for `_LIVE_ATTEMPTS`; what cannot be stored, and so is not there, by no name."""
+    execution = ref.execution
+    names = [execution.project, execution.domain, execution.name, ref.uid, ref.path]
+    try:
+        return [""] * 5 if any("\0" in name for name in names) else [*names[:-1], sort_key(ref.path)]
+    except ValueError:
+        return [""] * 5
 
 
 class Nodes:
@@ -271,6 +313,13 @@ class Nodes:
     def attempts(self, key: ExecutionKey, path: str) -> Sequence[AttemptRow]:
         """The attempts of a node, first to last."""
         return [_to_attempt(path, row) for row in self._link.rows(_ATTEMPTS, key, sort_key(path))]
+
+    def live(self, attempts: Sequence[AttemptRef]) -> Sequence[bool]:
+        """Which of some attempts, of any executions, have begun and not ended, in their order."""
+        current: dict[int, int] = dict(
+            self._link.rows(_LIVE_ATTEMPTS, json.dumps([_named(ref) for ref in attempts]))
+        )
+        return [current.get(index) == ref.attempt for index, ref in enumerate(attempts)]
 
     def all_attempts(self, key: ExecutionKey, after: tuple[str, int], limit: int) -> Sequence[AttemptRow]:
         """Attempts of all nodes in the order of paths, after the one of a cursor."""

@@ -268,6 +268,9 @@ class Prey:
         )
         values.values.add(name="x")
         self.valid["GetValues"] = [[values]]
+        live = work.ListLiveAttemptsRequest()
+        live.attempts.add(execution_uid="uid", path="n0", attempt=1, execution_id=id)
+        self.valid["ListLiveAttempts"] = [[live]]
 
     def _learn(self) -> None:
         self.known.texts.update(

@@ -525,14 +525,16 @@ class ListLiveAttemptsRequest(_message.Message):
     def __init__(self, attempts: _Optional[_Iterable[_Union[AttemptName, _Mapping]]] = ...) -> None: ...
 
 class AttemptName(_message.Message):
-    __slots__ = ("execution_uid", "path", "attempt")
+    __slots__ = ("execution_uid", "path", "attempt", "execution_id")
     EXECUTION_UID_FIELD_NUMBER: _ClassVar[int]
     PATH_FIELD_NUMBER: _ClassVar[int]
     ATTEMPT_FIELD_NUMBER: _ClassVar[int]
+    EXECUTION_ID_FIELD_NUMBER: _ClassVar[int]
     execution_uid: str
     path: str
     attempt: int
-    def __init__(self, execution_uid: _Optional[str] = ..., path: _Optional[str] = ..., attempt: _Optional[int] = ...) -> None: ...
+    execution_id: _event_pb2.ExecutionId
+    def __init__(self, execution_uid: _Optional[str] = ..., path: _Optional[str] = ..., attempt: _Optional[int] = ..., execution_id: _Optional[_Union[_event_pb2.ExecutionId, _Mapping]] = ...) -> None: ...
 
 class ListLiveAttemptsResponse(_message.Message):
     __slots__ = ("live",)
