@@ -21,8 +21,7 @@ from volery_telemetry.logs import configure
 from volery_telemetry.loops import measure_lag
 
 from volery_dataplane.clock import SteadyClock
-from volery_dataplane.launch.process import ProcessLauncher
-from volery_dataplane.launch.settings import ProcessSettings
+from volery_dataplane.launch.choosing import CannotLaunch, Chosen, Surrounding, choose
 from volery_dataplane.metrics import Sources, table
 from volery_dataplane.settings import Settings, parse
 from volery_dataplane.storage.bundles import BundleLimits, Bundles
@@ -71,15 +70,21 @@ async def run(settings: Settings) -> None:
     def logged(pieces: Sequence[LogPiece]) -> None:
         holder[0].logged(pieces)
 
-    launchers: list[ProcessLauncher] = []
-    launcher = ProcessLauncher(
-        ProcessSettings(
-            directory=scratch,
-            slots=settings.slots,
-            interpreter=settings.interpreter or sys.executable,
-            output_cap=settings.log_size_limit,
-        ),
-        LauncherEvents(observed=observed, logged=logged),
+    blobs = FileBlobs()
+    chosen: list[Chosen] = []
+    around = Surrounding(
+        scratch=scratch,
+        slots=settings.slots,
+        log_size_limit=settings.log_size_limit,
+        events=LauncherEvents(observed=observed, logged=logged),
+        blobs=blobs,
+        registrar=control_plane,
+        interpreter=settings.interpreter,
+        tls_ca=settings.tls_ca,
+    )
+    choice = await choose(
+        settings.launcher,
+        around,
         Bundles(
             settings.state / "bundles",
             control_plane.bundle,
@@ -91,12 +96,12 @@ async def run(settings: Settings) -> None:
                 settings.bundle_ratio_limit,
             ),
             shelf_limit=settings.bundle_room,
-            used=lambda: launchers[0].bundles_in_use(),
+            used=lambda: chosen[0].bundles_in_use(),
         ),
     )
-    launchers.append(launcher)
-    blobs = FileBlobs()
-    taking = Taking(control_plane, blobs, clock, tls_ca=_absolute(settings.tls_ca))
+    chosen.append(choice)
+    launcher = choice.launcher
+    taking = Taking(control_plane, blobs, clock, tls_ca=_absolute(settings.tls_ca), adopts=launcher.adopts)
     logs = LogShipper(blobs, taking.log_place)
     worker = Worker(
         WorkerSettings(
@@ -121,15 +126,17 @@ async def run(settings: Settings) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await launcher.start()
-    sources = Sources(measures, launcher.load, launcher.waited, settings.slots, lambda: worker.held)
+    sources = Sources(measures, launcher.load, choice.waited, settings.slots, lambda: worker.held)
     metrics = None
     if settings.metrics:
-        metrics = MetricsServer(table(sources), settings.metrics, is_open=settings.metrics_open)
+        metrics = MetricsServer(
+            (*table(sources), *choice.metrics), settings.metrics, is_open=settings.metrics_open
+        )
         log.info("metrics are served", address=metrics.address)
     lagging = asyncio.create_task(measure_lag(measures.lag))
     serving = asyncio.create_task(control_plane.serve(worker))
     announcing = asyncio.create_task(announce(settings, worker.connected))
-    log.info("worker runs", server=settings.server, slots=settings.slots)
+    log.info("worker runs", server=settings.server, slots=settings.slots, launcher=settings.launcher)
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     is_broken = serving.done()  # it ends only by a defect
@@ -200,7 +207,7 @@ def main() -> None:
         except BadCredentials as problem:
             print(f"volery-worker: {problem}", file=sys.stderr)  # noqa: T201  # it is what the user reads
             sys.exit(2)
-        except otel.NotInstalled as problem:
+        except (otel.NotInstalled, CannotLaunch) as problem:
             sys.exit(f"volery-worker: {problem}")
 
 

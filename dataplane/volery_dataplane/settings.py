@@ -16,6 +16,9 @@ from volery_dataplane.wire.choosing import TRANSPORTS, TransportName
 from volery_dataplane.wire.local_stream import local_socket
 
 MIB = 1024 * 1024
+LAUNCHERS = ("process", "kubernetes")
+PODS = 500
+"""Pods at a time, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +29,8 @@ class Settings:
         server: the control plane, `unix:///path`, `host:port` or `https://host:port` (VOLERY_SERVER).
         worker_id: stable name; one live worker a name (VOLERY_WORKER_ID).
         state: directory for bundles, scratch files and the name's lock (VOLERY_WORKER_STATE).
-        slots: task processes at a time (VOLERY_WORKER_SLOTS).
+        launcher: what runs tasks: `process`, or `kubernetes` for pods (VOLERY_WORKER_LAUNCHER).
+        slots: task processes, or pods, at a time (VOLERY_WORKER_SLOTS).
         executions: executions walked at a time (VOLERY_WORKER_EXECUTIONS).
         drain_grace: seconds that running tasks get to end on SIGTERM (VOLERY_WORKER_DRAIN_GRACE).
         log_size_limit: bytes of each of its two streams that an attempt keeps (VOLERY_LOG_SIZE_LIMIT).
@@ -55,6 +59,7 @@ class Settings:
     worker_id: str
     state: Path
     slots: int
+    launcher: str = "process"
     executions: int = 1_000
     drain_grace: float = 30.0
     interpreter: str = ""
@@ -99,8 +104,17 @@ def parse(arguments: list[str] | None = None) -> Settings:
         default=Path(environment.get("VOLERY_WORKER_STATE", ".volery/worker")),
         help="the directory of bundles, scratch files and the name's lock",
     )
-    slots = int(environment.get("VOLERY_WORKER_SLOTS", os.cpu_count() or 1))
-    run.add_argument("--slots", type=int, default=slots, help="task processes at a time")
+    launcher = environment.get("VOLERY_WORKER_LAUNCHER", "process")
+    run.add_argument(
+        "--launcher", choices=LAUNCHERS, default=launcher, help="what runs tasks: local processes, or pods"
+    )
+    slots = environment.get("VOLERY_WORKER_SLOTS")
+    run.add_argument(
+        "--slots",
+        type=int,
+        default=int(slots) if slots else None,
+        help=f"tasks at a time: by default a process a core, or {PODS} pods",
+    )
     executions = int(environment.get("VOLERY_WORKER_EXECUTIONS", "1000"))
     run.add_argument("--executions", type=int, default=executions, help="executions walked at a time")
     grace = float(environment.get("VOLERY_WORKER_DRAIN_GRACE", "30"))
@@ -143,6 +157,10 @@ def parse(arguments: list[str] | None = None) -> Settings:
         if not (text.isascii() and text.isdigit() and int(text)):
             parser.error(f"VOLERY_{limit.name.upper()} must be a number above 0, not {text!r}")
         limits[limit.name] = int(text)
+    if given.launcher not in LAUNCHERS:
+        parser.error(f"--launcher must be one of {', '.join(LAUNCHERS)}, not {given.launcher!r}")
+    if given.slots is None:
+        given.slots = PODS if given.launcher == "kubernetes" else os.cpu_count() or 1
     if given.slots < 1:
         parser.error("--slots must be at least 1")
     if given.transport not in TRANSPORTS:
@@ -161,6 +179,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
         worker_id=given.worker_id,
         state=given.state.resolve(),
         slots=given.slots,
+        launcher=given.launcher,
         executions=given.executions,
         drain_grace=given.drain_grace,
         interpreter=given.interpreter,

@@ -157,12 +157,15 @@ class Walk:
         tree.ledger.note_running(run)
 
     def attempt_waits(self, path: str, attempt: int, reason: WaitingReason, message: str, time: int) -> None:
-        """An attempt that was launched does not run yet, for this reason; UNSPECIFIED when it is over."""
+        """An attempt that was launched does not run yet, for this reason.
+
+        None, and no message, when that is over.
+        """
         run = self._out(path, attempt)
         if run is None or run.attempt_phase != _ATTEMPT_QUEUED:
             return
         told = message[:_TOLD]
-        remark = Remark(waiting_reason=reason, waiting_message=told) if reason else None
+        remark = Remark(waiting_reason=reason, waiting_message=told) if reason or told else None
         if remark == run.remark:
             return
         self._tree.tick(time)

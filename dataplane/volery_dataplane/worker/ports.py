@@ -106,7 +106,7 @@ class LogPiece:
 
 @dataclass(frozen=True, slots=True)
 class Waiting:
-    """An attempt was launched and does not run yet, for this reason; UNSPECIFIED when it is over."""
+    """An attempt was launched and does not run yet, for this reason; none and no message: that is over."""
 
     key: AttemptKey
     reason: WaitingReason

@@ -575,6 +575,7 @@ class Worker:
             for walking in self._walkings.values():
                 self._launcher.let_go(list(walking.live))
                 self._places.leave(walking)
+            grace = LAST_WORDS
         if self._walkings:
             self._changed.update(self._walkings)
             self._wake()

@@ -1,0 +1,150 @@
+"""The API server: plain requests and answers over the official client's connection.
+
+The client's generated models cost more than the calls themselves, so only its configuration, its
+credentials and its connection pool are used; bodies and answers are plain JSON.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote, urlencode
+
+import aiohttp
+from kubernetes.aio import client, config
+
+from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
+
+MERGE = "application/merge-patch+json"
+STRATEGIC = "application/strategic-merge-patch+json"
+_SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
+_QUIET = 90.0
+"""Seconds without a byte after which a stream is given up; bookmarks come about every minute."""
+
+
+class ApiRefusal(Exception):
+    """The API server answered, and not as hoped; or nobody did (status 0).
+
+    Attributes:
+        status: of HTTP; 0 where there was no answer.
+        reason: of the Status object; "" where there was none.
+        message: of the Status object, or what else was answered.
+        after: seconds after which the server would like to be asked again.
+    """
+
+    def __init__(self, status: int, reason: str, message: str, after: float = 0.0) -> None:
+        super().__init__(f"{status} {reason}: {message}" if status else message)
+        self.status = status
+        self.reason = reason
+        self.message = message
+        self.after = after
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether what was asked for is not there."""
+        return self.status == 404
+
+
+class Api:
+    """A connection to one API server."""
+
+    def __init__(self, connected: client.ApiClient, timeout: float) -> None:
+        self._client = connected
+        self._host = connected.configuration.host.rstrip("/")
+        self._timeout = aiohttp.ClientTimeout(total=timeout)
+
+    @classmethod
+    async def connect(cls, settings: ApiSettings) -> Api:
+        """Reads credentials: of the pod that the worker runs in, else of a kubeconfig file."""
+        configuration = client.Configuration()
+        in_cluster = await asyncio.to_thread(_SERVICE_ACCOUNT.exists)
+        if in_cluster and not settings.kubeconfig:
+            config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
+        else:
+            await config.load_kube_config(  # type: ignore[no-untyped-call]  # as above
+                settings.kubeconfig or None, settings.context or None, client_configuration=configuration
+            )
+        configuration.connection_pool_maxsize = settings.connections
+        return cls(client.ApiClient(configuration), settings.timeout)
+
+    async def call(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> Any:
+        """Makes a call; gives the answer's JSON. Raises ApiRefusal."""
+        try:
+            answer = await self._request(method, path, body, content_type, self._timeout)
+            content = await answer.read()
+        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+            raise ApiRefusal(0, "", f"the API server cannot be reached: {problem!r}") from problem
+        if answer.status >= 300:
+            raise _refusal(answer, content)
+        return json.loads(content)
+
+    async def text(self, path: str) -> bytes:
+        """Reads a text, such as a log. Raises ApiRefusal."""
+        async with self.stream(path) as chunks:
+            return b"".join([chunk async for chunk in chunks])
+
+    @asynccontextmanager
+    async def stream(self, path: str, quiet: float | None = _QUIET) -> AsyncIterator[AsyncIterator[bytes]]:
+        """Reads an answer while it comes. Raises ApiRefusal, also while it is read."""
+        limits = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=quiet)
+        try:
+            answer = await self._request("GET", path, None, "application/json", limits)
+            try:
+                if answer.status >= 300:
+                    raise _refusal(answer, await answer.read())
+                yield answer.content.iter_any()
+            finally:
+                answer.close()
+        except (aiohttp.ClientError, OSError, TimeoutError) as problem:
+            raise ApiRefusal(0, "", f"the API server cannot be reached: {problem!r}") from problem
+
+    async def close(self) -> None:
+        """Closes the connections."""
+        await self._client.close()  # type: ignore[no-untyped-call]  # as above
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None,
+        content_type: str,
+        limits: aiohttp.ClientTimeout,
+    ) -> aiohttp.ClientResponse:
+        headers = {"Content-Type": content_type, "Accept": "application/json, */*"}
+        await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
+        answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]  # as above
+            method, self._host + path, headers=headers, body=body, _request_timeout=limits
+        )
+        response: aiohttp.ClientResponse = answer.response
+        return response
+
+
+def pods_path(namespace: str, name: str = "", query: Mapping[str, str | int] | None = None) -> str:
+    """The path of pods of a namespace ("" for all), or of one."""
+    place = f"/namespaces/{quote(namespace, safe='')}" if namespace else ""
+    return f"/api/v1{place}/pods{f'/{name}' if name else ''}{f'?{urlencode(query)}' if query else ''}"
+
+
+def _refusal(answer: aiohttp.ClientResponse, content: bytes) -> ApiRefusal:
+    after = answer.headers.get("Retry-After", "")
+    told: Any = None
+    with suppress(ValueError):
+        told = json.loads(content)
+    if not isinstance(told, dict) or told.get("kind") != "Status":
+        told = {"message": content.decode(errors="replace")[:2000]}
+    return ApiRefusal(
+        answer.status,
+        str(told.get("reason") or ""),
+        str(told.get("message") or answer.reason or ""),
+        float(after) if after.isdecimal() else 0.0,
+    )

@@ -1,0 +1,105 @@
+"""The attempts that a launcher holds, and what it knows of every pod of its installation."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, NamedTuple
+
+from volery_dataplane.launch.kubernetes.standings import Standing
+from volery_dataplane.worker.ports import AttemptKey, AttemptOrder
+
+
+class Place(NamedTuple):
+    """Where a pod is."""
+
+    namespace: str
+    name: str
+
+
+class Ending(Enum):
+    """Why an attempt is ended before its time."""
+
+    CANCEL = "it is to be cancelled"
+    RAN_TOO_LONG = "it reached its limit of running time"
+    WAITED_TOO_LONG = "it reached its limit of waiting time"
+
+
+@dataclass(slots=True, eq=False)
+class Held:
+    """An attempt between its order and its end.
+
+    Attributes:
+        order: what it is.
+        place: its pod's.
+        ordered: when it was ordered, by the loop's clock.
+        launched: when the call that makes its pod was begun, in microseconds since the epoch; 0 before.
+        uid: of the pod; "" until that is known.
+        confirmed: since when its pod is known to be there, by the monotonic clock; 0 before.
+        adopted: whether somebody else had made the pod.
+        standing: how the pod stood last.
+        pod: as it was told last, while it must be read again when time has passed.
+        started: when user code began, as far as that was observed; 0 before.
+        told: the reason and message that were observed of why it waits, and when, by the loop's clock.
+        ending: why it is ended; None for not.
+        ended: when that was decided.
+        making: the task that makes the pod.
+        unsure: a call that makes the pod was begun, and has not come to an answer that says there is none.
+        timers: by what they are for.
+        is_over: whether its end is known, or being found out.
+    """
+
+    order: AttemptOrder
+    place: Place
+    ordered: float
+    launched: int = 0
+    uid: str = ""
+    confirmed: float = 0.0
+    adopted: bool = False
+    standing: Standing | None = None
+    pod: Mapping[str, Any] | None = None
+    started: int = 0
+    told: tuple[int, str, float] = (0, "", 0.0)
+    ending: Ending | None = None
+    ended: int = 0
+    making: asyncio.Task[None] | None = None
+    unsure: bool = False
+    timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
+    is_over: bool = False
+
+    @property
+    def key(self) -> AttemptKey:
+        """Names the attempt."""
+        return self.order.key
+
+    def quiet(self, *names: str) -> None:
+        """Sets timers off: those of these names, or all."""
+        for name in names or list(self.timers):
+            timer = self.timers.pop(name, None)
+            if timer is not None:
+                timer.cancel()
+
+
+@dataclass(slots=True)
+class Known:
+    """A pod of the installation, whoever has made it.
+
+    Attributes:
+        uid: of the pod.
+        execution: `project/domain/name`, as the pod says.
+        execution_uid: of that.
+        path: the node.
+        attempt: from 1; 0 where the pod does not say.
+        since: when this worker first saw it, by the monotonic clock.
+        phase: of the pod.
+    """
+
+    uid: str
+    execution: str
+    execution_uid: str
+    path: str
+    attempt: int
+    since: float
+    phase: str

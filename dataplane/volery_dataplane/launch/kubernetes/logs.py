@@ -1,0 +1,238 @@
+"""Follows the output of pods through the API, while they run and to its end.
+
+The API tells when each line was written, so a stream that was cut is taken up where it stopped, without a
+line twice. Of an attempt that was adopted all output is read anew, and handed over whole at the end: its
+earlier pieces were cut elsewhere. Output is gathered in memory while it is short, else in a file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+from collections.abc import AsyncIterator, Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO
+
+import structlog
+
+from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
+from volery_dataplane.launch.kubernetes.launch_settings import LogSettings
+from volery_dataplane.worker.ports import AttemptKey, LogPiece, Stream
+
+log = structlog.get_logger(__name__)
+
+_PAUSE = 1.0  # seconds between two tries
+_READERS = 8  # logs that are read at a time when their pods have ended
+_PLATFORM_BYTES = 64 * 1024
+_MISSING = (400, 404)  # no such pod, or a container that has not begun
+
+
+@dataclass(slots=True)
+class Resumed:
+    """Where in a stream of stamped lines a reader is."""
+
+    last: bytes = b""
+    same: int = 0  # lines with the last stamp that were taken
+    _skip: int = 0
+
+    def again(self) -> None:
+        """The stream begins anew, at or before the last stamp."""
+        self._skip = self.same
+
+    def take(self, line: bytes) -> bytes | None:
+        """The text of a line; None for one that was taken before."""
+        stamp, space, text = line.partition(b" ")
+        if not space:
+            return line
+        if stamp < self.last:
+            return None
+        if stamp == self.last:
+            if self._skip:
+                self._skip -= 1
+                return None
+            self.same += 1
+        else:
+            self.last, self.same, self._skip = stamp, 1, 0
+        return text
+
+
+@dataclass(slots=True)
+class _Followed:
+    key: AttemptKey
+    namespace: str
+    name: str
+    container: str
+    adopted: bool
+    at: Resumed = field(default_factory=Resumed)
+    offset: int = 0
+    dropped: int = 0
+    held: list[bytes] = field(default_factory=list)
+    path: Path | None = None
+    file: BinaryIO | None = None
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+    task: asyncio.Task[None] | None = None
+
+
+class PodLogs:
+    """The output of the attempts of one launcher."""
+
+    def __init__(self, api: Api, settings: LogSettings, logged: Callable[[Sequence[LogPiece]], None]) -> None:
+        self._api = api
+        self._settings = settings
+        self._logged = logged
+        self._followed: dict[AttemptKey, _Followed] = {}
+        self._following = 0
+        self._reading = asyncio.Semaphore(_READERS)
+        self._numbers = itertools.count()
+
+    def begun(self, key: AttemptKey, namespace: str, name: str, container: str, *, adopted: bool) -> None:
+        """A container runs: its output is followed, if there is room for one more."""
+        if key in self._followed:
+            return
+        followed = self._followed[key] = _Followed(key, namespace, name, container, adopted)
+        if self._following < self._settings.followers:
+            self._following += 1
+            followed.task = asyncio.create_task(self._follow(followed))
+
+    async def finish(self, key: AttemptKey, namespace: str, name: str, container: str) -> None:
+        """A container has ended: returns when all its output is handed over, or is not to be had."""
+        followed = self._followed.get(key)
+        if followed is None:
+            followed = self._followed[key] = _Followed(key, namespace, name, container, adopted=False)
+        followed.ended.set()
+        try:
+            async with asyncio.timeout(self._settings.patience):
+                if followed.task is not None:
+                    await asyncio.wait([followed.task], timeout=self._settings.patience / 2)
+                    if not followed.task.done():
+                        followed.task.cancel()
+                        await asyncio.wait([followed.task])
+                        await self._read(followed, follow=False)
+                else:
+                    async with self._reading:
+                        await self._read(followed, follow=False)
+        except (TimeoutError, ApiRefusal) as problem:
+            log.info("a log was not read to its end", pod=name, why=repr(problem))
+        finally:
+            self._followed.pop(key, None)
+            self._hand_over(followed)
+
+    def drop(self, keys: Sequence[AttemptKey]) -> None:
+        """Attempts are somebody else's now."""
+        for key in keys:
+            followed = self._followed.pop(key, None)
+            if followed is None:
+                continue
+            if followed.task is not None:
+                followed.task.cancel()
+            _discard(followed)
+
+    async def tell_of(self, key: AttemptKey, namespace: str, name: str, containers: Sequence[str]) -> None:
+        """Hands over the last words of containers besides the user's, as the platform's."""
+        said: list[bytes] = []
+        for container in containers:
+            path = pods_path(namespace, name)
+            query = f"container={container}&tailLines=200&limitBytes={_PLATFORM_BYTES}"
+            with contextlib.suppress(ApiRefusal):
+                if text := await self._api.text(f"{path}/log?{query}"):
+                    said.append(f"--- {container}\n".encode() + text)
+        if said:
+            self._logged([LogPiece(key, Stream.PLATFORM, 0, b"".join(said)[:_PLATFORM_BYTES])])
+
+    async def close(self) -> None:
+        """Ends what is followed."""
+        tasks = [followed.task for followed in self._followed.values() if followed.task is not None]
+        self.drop(list(self._followed))
+        await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _follow(self, followed: _Followed) -> None:
+        try:
+            while True:
+                try:
+                    is_whole = await self._read(followed, follow=True)
+                except ApiRefusal as refusal:
+                    is_whole = False
+                    if refusal.status in _MISSING and followed.ended.is_set():
+                        return
+                if is_whole and await _within(followed.ended, _PAUSE):
+                    return
+                if not is_whole:
+                    await asyncio.sleep(_PAUSE)
+        finally:
+            self._following -= 1
+
+    async def _read(self, followed: _Followed, *, follow: bool) -> bool:
+        """Reads on; whether the stream came to its end, and was not cut."""
+        query = f"container={followed.container}&timestamps=true"
+        if follow:
+            query += "&follow=true"
+        if followed.at.last:
+            query += f"&sinceTime={followed.at.last.decode().replace('+', '%2B')}"
+        followed.at.again()
+        path = f"{pods_path(followed.namespace, followed.name)}/log?{query}"
+        async with self._api.stream(path, quiet=None) as chunks:
+            await self._take(followed, chunks)
+        return True
+
+    async def _take(self, followed: _Followed, chunks: AsyncIterator[bytes]) -> None:
+        rest = b""
+        async for chunk in chunks:
+            *whole, rest = (rest + chunk).split(b"\n")
+            texts = [text for line in whole if (text := followed.at.take(line)) is not None]
+            if texts:
+                self._write(followed, b"\n".join([*texts, b""]))
+        if rest and (text := followed.at.take(rest)) is not None:
+            self._write(followed, text)
+
+    def _write(self, followed: _Followed, data: bytes) -> None:
+        room = self._settings.limit - followed.offset
+        if len(data) > room:
+            followed.dropped += len(data) - room
+            data = data[:room]
+        if not data:
+            return
+        self._logged([LogPiece(followed.key, Stream.STDOUT, followed.offset, data)])
+        followed.offset += len(data)
+        if followed.file is None:
+            followed.held.append(data)
+            if followed.offset > self._settings.inline:
+                self._spill(followed)
+        else:
+            followed.file.write(data)
+
+    def _spill(self, followed: _Followed) -> None:
+        followed.path = self._settings.directory / f"log-{next(self._numbers)}"
+        followed.file = followed.path.open("wb")
+        followed.file.write(b"".join(followed.held))
+        followed.held.clear()
+
+    def _hand_over(self, followed: _Followed) -> None:
+        """All of it, where it is long or its pieces may not fit each other."""
+        if followed.adopted and followed.offset and followed.file is None:
+            self._spill(followed)
+        pieces = []
+        if followed.dropped:
+            note = f"{followed.dropped} bytes of output beyond {self._settings.limit} were dropped\n"
+            pieces.append(LogPiece(followed.key, Stream.PLATFORM, 0, note.encode()))
+        if followed.file is not None and followed.path is not None:
+            followed.file.close()
+            path, size = str(followed.path), followed.offset
+            pieces.append(LogPiece(followed.key, Stream.STDOUT, 0, b"", path=path, size=size))
+        if pieces:
+            self._logged(pieces)
+
+
+def _discard(followed: _Followed) -> None:
+    if followed.file is not None and followed.path is not None:
+        followed.file.close()
+        followed.path.unlink(missing_ok=True)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False

@@ -1,0 +1,252 @@
+"""Makes pods: shapes them, asks the API server, and acts on its answers.
+
+Each attempt has a task of its own, so that one that waits (for quota, for a namespace, for an API server that
+does not answer) holds up no other; only so many calls are under way at a time. A call may be made twice for
+one attempt, by this worker or by another: the pod's name is the attempt's, so the second call finds the
+first one's pod.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import structlog
+from volery_telemetry.measures import Distribution
+from voleryidl.core.v1.failure_pb2 import Failure
+from voleryidl.core.v1.reason_pb2 import WaitingReason
+
+from volery_dataplane.launch import outcomes
+from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
+from volery_dataplane.launch.kubernetes.contract import inputs_travel_apart, inputs_uri
+from volery_dataplane.launch.kubernetes.failures import system, user
+from volery_dataplane.launch.kubernetes.held import Held
+from volery_dataplane.launch.kubernetes.labels import Owned, label_value
+from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
+from volery_dataplane.launch.kubernetes.namespaces import NamespaceRefused, Namespaces, PodTemplates
+from volery_dataplane.launch.kubernetes.pods import pod_of
+from volery_dataplane.launch.kubernetes.quota import QuotaLines
+from volery_dataplane.launch.kubernetes.refusals import Answer, create_refused
+from volery_dataplane.launch.kubernetes.settings import Installation
+from volery_dataplane.launch.plans import NotRunnable
+from volery_dataplane.worker.ports import Blobs
+
+log = structlog.get_logger(__name__)
+
+_SHORTEST, _LONGEST = 0.2, 10.0
+_NAMESPACE_TRIES = 20
+_QUOTA = WaitingReason.WAITING_REASON_QUOTA
+_OTHER = WaitingReason.WAITING_REASON_UNSPECIFIED
+
+
+@dataclass(frozen=True, slots=True)
+class MakingEvents:
+    """What comes of making pods; called on the event loop.
+
+    Attributes:
+        made: the pod is there, as told; the last value says whether somebody had made it before.
+        absent: there is no pod of an attempt that is only to be ended.
+        failed: there will be none: why, and whether the infrastructure is to blame.
+        waits: there is none yet: why, and in more words.
+    """
+
+    made: Callable[[Held, Mapping[str, Any], bool], None]
+    absent: Callable[[Held], None]
+    failed: Callable[[Held, Failure, bool], None]
+    waits: Callable[[Held, WaitingReason, str], None]
+
+
+class Making:
+    """The pods that are being made."""
+
+    def __init__(self, api: Api, settings: LaunchSettings, blobs: Blobs, events: MakingEvents) -> None:
+        self._api = api
+        self._settings = settings
+        self._blobs = blobs
+        self._events = events
+        self._places = asyncio.Semaphore(settings.creates)
+        self._next = 0.0
+        self.namespaces = Namespaces(
+            api, settings.namespace_template, restricted=settings.restrict_namespaces
+        )
+        self._templates = PodTemplates(api, settings.template_namespace)
+        self.quota = QuotaLines()
+        self.installation = Installation("")
+        self.waited = Distribution()
+        self.took = Distribution()
+        self.created = 0
+
+    def begin(self, held: Held) -> None:
+        """Begins to make the pod of an attempt."""
+        held.making = asyncio.create_task(self._guarded(held))
+
+    async def _guarded(self, held: Held) -> None:
+        try:
+            await self._make(held)
+        except NotRunnable as refusal:
+            self._events.failed(held, outcomes.not_runnable(str(refusal)), False)
+        except NamespaceRefused as refusal:
+            self._events.failed(held, system(str(refusal), "NamespaceForbidden"), True)
+        except Exception as defect:
+            log.exception("a pod could not be made", pod="/".join(held.place))
+            self._events.failed(held, system(f"its pod could not be made: {defect!r}", "PodNotMade"), True)
+
+    async def _make(self, held: Held) -> None:
+        order = held.order
+        if order.ending:
+            await self._find(held)
+            return
+        if inputs_travel_apart(order, self._settings.pods):
+            await self._put_inputs(held)
+        template = None
+        if order.task.pod_template.name:
+            template = await self._patiently(held, self._template(held))
+        body = pod_of(order, self.installation, self._settings.pods, template=template)
+        await self._create(held, body)
+
+    def _template(self, held: Held) -> Callable[[], Any]:
+        name = held.order.task.pod_template.name
+        return lambda: self._templates.named(held.place.namespace, name)
+
+    async def _create(self, held: Held, body: Mapping[str, Any]) -> None:
+        namespace = held.place.namespace
+        path = pods_path(namespace)
+        until, delay, namespace_tries = time.monotonic() + self._settings.create_patience, _SHORTEST, 0
+        while True:
+            if self.quota.is_full(namespace):
+                await self.quota.turn(namespace)
+            try:
+                pod = await self._post(held, path, body)
+            except ApiRefusal as answer:
+                refusal = create_refused(answer.status, answer.reason, answer.message)
+            else:
+                self.quota.created(namespace)
+                self._events.made(held, pod, False)
+                return
+            match refusal.answer:
+                case Answer.EXISTS:
+                    if await self._find(held):
+                        return
+                    continue  # it is gone meanwhile
+                case Answer.QUOTA:
+                    held.unsure = False
+                    self.quota.refused(namespace)
+                    self._events.waits(held, _QUOTA, refusal.message)
+                case Answer.NO_NAMESPACE if namespace_tries < _NAMESPACE_TRIES:
+                    held.unsure = False
+                    await self._make_namespace(held, namespace_tries)
+                    namespace_tries += 1
+                case Answer.OTHER:
+                    if time.monotonic() + delay > until:
+                        self._events.failed(held, system(refusal.message, "PodNotMade"), True)
+                        return
+                    self._events.waits(held, _OTHER, refusal.message)
+                    await asyncio.sleep(delay * _spread())
+                    delay = min(2 * delay, _LONGEST)
+                case _:
+                    held.unsure = False
+                    failure = refusal.failure or system(refusal.message, "PodNotMade")
+                    self._events.failed(held, failure, refusal.infrastructure)
+                    return
+
+    async def _post(self, held: Held, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+        async with self._places:
+            if self._settings.create_rate:
+                await self._pace()
+            begin = time.monotonic()
+            if not held.launched:
+                self.waited.observe(asyncio.get_running_loop().time() - held.ordered)
+            held.launched = time.time_ns() // 1000
+            held.unsure = True
+            pod: Mapping[str, Any] = await self._api.call("POST", path, body)
+            self.took.observe(time.monotonic() - begin)
+            self.created += 1
+            return pod
+
+    async def _pace(self) -> None:
+        """Waits for the next moment at which a pod may be created."""
+        now = time.monotonic()
+        self._next = max(self._next, now) + 1 / self._settings.create_rate
+        await asyncio.sleep(max(0.0, self._next - 1 / self._settings.create_rate - now))
+
+    async def _find(self, held: Held) -> bool:
+        """Looks for the attempt's pod; whether there was one, or nothing is to be made."""
+
+        async def read() -> Mapping[str, Any] | None:
+            try:
+                pod: Mapping[str, Any] = await self._api.call("GET", pods_path(*held.place))
+            except ApiRefusal as refusal:
+                if refusal.is_missing:
+                    return None
+                raise
+            return pod
+
+        pod = await self._patiently(held, read)
+        if pod is None:
+            held.unsure = False
+            if held.order.ending:
+                self._events.absent(held)
+            return held.order.ending
+        if not is_ours(pod, held, self.installation.id):
+            held.unsure = False
+            text = f"there is a pod {'/'.join(held.place)} already, and it was made for something else"
+            self._events.failed(held, user(text, "PodNameTaken", recoverable=False), False)
+            return True
+        self._events.made(held, pod, True)
+        return True
+
+    async def _make_namespace(self, held: Held, tries: int) -> None:
+        if tries:  # it is being removed, or others do not know of it yet
+            await asyncio.sleep(min(_SHORTEST * 2**tries, 3.0) * _spread())
+        order = held.order
+        make = self.namespaces.make
+        await self._patiently(
+            held, lambda: make(held.place.namespace, order.project_domain, self.installation.id)
+        )
+
+    async def _put_inputs(self, held: Held) -> None:
+        order = held.order
+        scratch = self._settings.logs.directory / f"inputs-{held.place.name}"
+        await asyncio.to_thread(_write, scratch, order.inputs)
+        await self._blobs.put_file(str(scratch), inputs_uri(order))
+        await asyncio.to_thread(scratch.unlink, missing_ok=True)
+
+    async def _patiently(self, held: Held, call: Callable[[], Any]) -> Any:
+        """Makes a call again for as long as the API server does not answer."""
+        delay = _SHORTEST
+        until = time.monotonic() + self._settings.create_patience
+        while True:
+            try:
+                return await call()
+            except ApiRefusal as refusal:
+                if refusal.status and refusal.status not in (429, 500, 502, 503, 504):
+                    raise
+                if time.monotonic() + delay > until:
+                    raise
+                self._events.waits(held, _OTHER, str(refusal))
+                await asyncio.sleep(max(refusal.after, delay * _spread()))
+                delay = min(2 * delay, _LONGEST)
+
+
+def is_ours(pod: Mapping[str, Any], held: Held, installation: str) -> bool:
+    """Whether a pod was made for this attempt."""
+    owned, order = Owned(pod), held.order
+    return (
+        owned.installation == label_value(installation)
+        and owned.uid == order.uid
+        and owned.path == order.key.path
+        and owned.attempt == order.key.attempt
+    )
+
+
+def _spread() -> float:
+    return random.uniform(0.5, 1.5)  # noqa: S311  # spreads load
+
+
+def _write(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
