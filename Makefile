@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PY := $(BIN)/python
 export UV_SYSTEM_CERTS ?= 1
-MEMBERS := -e ./idl -e ./migrations -e "./controlplane[postgres,otel]" -e "./dataplane[otel,kubernetes]" -e "./clients/python[pandas]" -e ./clients/cli
+MEMBERS := -e ./idl -e ./migrations -e "./controlplane[objects,postgres,otel]" -e "./dataplane[objects,otel,kubernetes]" -e "./clients/python[pandas]" -e ./clients/cli
 MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
 
 .PHONY: help install gen gen-check lint test test-deep test-model test-crash test-crash-deep soak check demo bench bench-peers docker-lock clean

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -27,7 +28,7 @@ from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 from volery_controlplane.domain.limits import Limits as ContentLimits
 from volery_controlplane.domain.principals import ANONYMOUS, Role
 from volery_controlplane.domain.references import References
-from volery_controlplane.grpc.addresses import Protection, parse, reachable
+from volery_controlplane.grpc.addresses import Protection, TcpAddress, parse, reachable
 from volery_controlplane.grpc.admission import AdmissionLimits
 from volery_controlplane.grpc.data import DataServicer
 from volery_controlplane.grpc.engine import EngineServicer
@@ -65,17 +66,21 @@ from volery_controlplane.services.pruning import Pruner
 from volery_controlplane.services.registration import Registration
 from volery_controlplane.services.registry import Registry
 from volery_controlplane.services.sharing import Exchange, SharedWakeups
+from volery_controlplane.services.signing import Signing
 from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.streams import WorkStreams
 from volery_controlplane.services.wakeups import LocalWakeups
 from volery_controlplane.services.watches import Pace, Watches
 from volery_controlplane.services.work import WorkService, WorkSettings
 from volery_controlplane.settings import Settings
-from volery_controlplane.storage.files import FileBlobStore
-from volery_controlplane.storage.sweeping import FileSweep
+from volery_controlplane.storage.opening import Storage, Sweep, open_storage
 from volery_controlplane.store.database import SqlDatabase, exchange_of
 from volery_controlplane.store.migrate import ensure_schema
 from volery_controlplane.store.tuning import Tuning
+from volery_controlplane.web.settings import WebLimits, WebSettings, check_installed
+
+if TYPE_CHECKING:
+    from volery_controlplane.web.server import DataServer
 
 log = structlog.get_logger(__name__)
 
@@ -123,6 +128,12 @@ class _Parts:
     sources: Sources
     spans: ExecutionSpans | None
     pruner: Pruner
+    storage: Storage
+    signing: Signing
+    info: GetServerInfoResponse
+    calls: CallMeasures
+    database: SqlDatabase
+    authentication: Authentication
 
 
 class ControlPlane:
@@ -141,6 +152,7 @@ class ControlPlane:
         self._draining = asyncio.Event()
         self._address: asyncio.Future[str] | None = None
         self._life: asyncio.Task[None] | None = None
+        self.data_server = ""  # its URL, while it serves
         self.metrics: MetricsServer | None = None  # while it serves, and was told to
         self.measures = Measures()
         self.wakeups: LocalWakeups | None = None  # while it lives
@@ -186,6 +198,12 @@ class ControlPlane:
         listen = parse(settings.listen, Protection(settings.authentication == "required", tls))
         if settings.metrics:
             parse_metrics(settings.metrics, is_open=settings.metrics_open)
+        data_listen = None
+        if settings.data_listen:
+            found = parse(settings.data_listen, Protection(settings.authentication == "required", tls))
+            assert isinstance(found, TcpAddress), "the settings are checked"
+            data_listen = found
+            check_installed()
         if tls:
             self._tls = await asyncio.to_thread(_tls, settings)
         if settings.migrate:
@@ -201,7 +219,7 @@ class ControlPlane:
                 )
                 parts = self._assemble(entrance, database, tracing, exchange)
                 await parts.projects.establish(settings.projects)
-                await self._serve(parts, tasks, address)
+                await self._serve(parts, tasks, address, data_listen)
         finally:
             if tracing is not None:
                 await asyncio.to_thread(tracing.close)
@@ -209,7 +227,13 @@ class ControlPlane:
             if exchange is not None:  # last, since what was committed until now is told
                 await asyncio.to_thread(exchange.close)
 
-    async def _serve(self, parts: _Parts, tasks: asyncio.TaskGroup, address: asyncio.Future[str]) -> None:
+    async def _serve(
+        self,
+        parts: _Parts,
+        tasks: asyncio.TaskGroup,
+        address: asyncio.Future[str],
+        data_listen: TcpAddress | None,
+    ) -> None:
         loops = [
             tasks.create_task(parts.dispatcher.run()),
             tasks.create_task(expire_leases(parts.work, self.settings.lease / 4)),
@@ -217,10 +241,11 @@ class ControlPlane:
             tasks.create_task(take_pulse(parts.health)),
             tasks.create_task(measure_lag(parts.work.measures.lag)),
         ]
-        loops.append(tasks.create_task(_clear_parts(FileSweep(self.settings.storage))))
+        loops.append(tasks.create_task(_clear_parts(parts.storage.sweep)))
         if self.settings.prune:
             loops.append(tasks.create_task(prune(parts.pruner, self.settings.prune_interval)))
         grace = timedelta(0)
+        web = self._web(parts, data_listen) if data_listen is not None else None
         try:
             if isinstance(parts.wakeups, SharedWakeups):
                 parts.wakeups.start()
@@ -228,6 +253,11 @@ class ControlPlane:
             if self.settings.metrics:
                 self.metrics = self._expose(parts.sources)
                 loops.append(tasks.create_task(look_at_queues(parts.health)))
+            if web is not None:  # before workers connect, who are told of it
+                self.data_server = await web.start()
+                parts.work.data_server = parts.signing.data_server = self.data_server
+                parts.info.data_server = self.data_server
+                log.info("the data server listens", address=self.data_server)
             served = await parts.server.start()
             parts.work.task_server = self._task_server(served)
             address.set_result(served)
@@ -240,7 +270,10 @@ class ControlPlane:
             parts.dispatcher.go_away()
         finally:
             self._draining.set()
-            await asyncio.gather(parts.local.stop(grace), parts.server.stop(grace))
+            stopping = [parts.local.stop(grace), parts.server.stop(grace)]
+            if web is not None:
+                stopping.append(web.stop(grace))
+            await asyncio.gather(*stopping)
             for loop in loops:
                 loop.cancel()
             if self.metrics is not None:
@@ -254,6 +287,32 @@ class ControlPlane:
         server = MetricsServer(table(sources), settings.metrics, is_open=settings.metrics_open)
         log.info("metrics are served", address=server.address)
         return server
+
+    def _web(self, parts: _Parts, listen: TcpAddress) -> DataServer:
+        from volery_controlplane.web.server import DataServer  # where one is asked for
+
+        settings = self.settings
+        return DataServer(
+            WebSettings(listen, settings.data_public_address, self._tls_files()),
+            WebLimits(
+                request=settings.message_size_limit,
+                transfers=settings.data_transfers_limit,
+                queue=settings.queue_limit,
+                queue_wait=settings.queue_wait_limit,
+                patience=settings.slow_reader_limit,
+            ),
+            parts.authentication,
+            parts.signing,
+            parts.storage.blobs,
+            parts.database,
+            parts.calls,
+        )
+
+    def _tls_files(self) -> TlsFiles | None:
+        settings = self.settings
+        if settings.tls_certificate is None or settings.tls_key is None:
+            return None
+        return TlsFiles(settings.tls_certificate, settings.tls_key, settings.tls_client_ca)
 
     def _task_server(self, served: str) -> str:
         """Where tasks reach this server; "" where that is not known, or they have no certificate to show."""
@@ -270,7 +329,8 @@ class ControlPlane:
         exchange: Exchange | None,
     ) -> _Parts:
         settings = self.settings
-        blobs = FileBlobStore(settings.storage)
+        storage = open_storage(settings.storage, settings.storage_public_endpoint)
+        blobs = storage.blobs
         platform = settings.platform_resources()
         wakeups = self.wakeups = LocalWakeups() if exchange is None else SharedWakeups(exchange)
         measures = self.measures
@@ -278,6 +338,7 @@ class ControlPlane:
         tenancy = Tenancy(settings.domains)
         projects = Projects(database, tenancy)
         data = Data(database, blobs, tenancy, settings.blob_size_limit)
+        signing = Signing(database, blobs, settings.blob_size_limit)
         pace = Pace(settings.heartbeat, settings.summary_interval, settings.event_interval)
         listening = Listening(self._draining)
         watches = Watches(database, wakeups, tenancy, pace, listening, measures)
@@ -329,7 +390,7 @@ class ControlPlane:
             ),
             executions=ExecutionServicer(executions, watches, logs, settings.wait_default),
             projects=ProjectServicer(projects, info),
-            data=DataServicer(data),
+            data=DataServicer(data, signing),
             workers=WorkerServicer(work, streams),
             engine=EngineServicer(health, self._described(info, database.dialect, sources)),
         )
@@ -379,7 +440,13 @@ class ControlPlane:
             health=health,
             sources=sources,
             spans=spans,
-            pruner=pruner_of(settings, database),
+            pruner=pruner_of(settings, database, storage),
+            storage=storage,
+            signing=signing,
+            info=info,
+            calls=calls,
+            database=database,
+            authentication=entrance.authentication,
         )
 
     @staticmethod
@@ -400,14 +467,18 @@ class ControlPlane:
         )
 
 
-def pruner_of(settings: Settings, database: Database, *, rest: float = 9.0) -> Pruner:
+def pruner_of(
+    settings: Settings, database: Database, storage: Storage | None = None, *, rest: float = 9.0
+) -> Pruner:
     """What removes what the settings say is no longer kept."""
-    references = References(FileBlobStore(settings.storage).root)
-    sweep = FileSweep(settings.storage)
-    return Pruner(database, sweep, references, settings.policy(), Monotonic(), RandomIds().uid(), rest)
+    storage = storage or open_storage(settings.storage)
+    references = References(storage.blobs.root)
+    return Pruner(
+        database, storage.sweep, references, settings.policy(), Monotonic(), RandomIds().uid(), rest
+    )
 
 
-async def _clear_parts(sweep: FileSweep) -> None:
+async def _clear_parts(sweep: Sweep) -> None:
     """Clears what was left by writers to the object store that are gone; others may be writing."""
     removed = await sweep.remove_parts(timedelta(hours=1))
     if removed:

@@ -23,10 +23,12 @@ from volery_controlplane.assembly import ControlPlane, pruner_of
 from volery_controlplane.domain.errors import Busy, Refusal
 from volery_controlplane.grpc.addresses import UnsafeAddress
 from volery_controlplane.grpc.tls import UnusableTls
-from volery_controlplane.settings import BadSetting, Settings
+from volery_controlplane.settings import BadSetting, Settings, read_storage
+from volery_controlplane.storage.object_access import NoSuchStore
 from volery_controlplane.store.database import SqlDatabase
 from volery_controlplane.store.migrate import compact, ensure_schema, require_head
 from volery_controlplane.token_command import add_token_commands, run_token_command
+from volery_controlplane.web.settings import DataServerNotInstalled
 
 EXIT_FAILED = 1
 EXIT_USAGE = 2
@@ -58,7 +60,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 run_token_command(settings, parsed)
     except (UnsafeAddress, UnsafeMetricsAddress, UnusableTls) as problem:
         return _complain(str(problem), EXIT_USAGE)
-    except NotInstalled as problem:
+    except (NotInstalled, NoSuchStore, DataServerNotInstalled) as problem:
         return _complain(str(problem), EXIT_USAGE)
     except Refusal as problem:
         return _complain(problem.message, EXIT_FAILED)
@@ -152,7 +154,11 @@ def _parser() -> argparse.ArgumentParser:
         "--certificate-roles", type=_list, help="what clients with a certificate are: NAME=ROLE,…"
     )
     serve.add_argument("--public-address", help="where tasks reach this server")
-    serve.add_argument("--storage", type=Path, help="the directory of the object store")
+    storage = "the object store: a directory, or s3://bucket/prefix, gs://…, az://…"
+    serve.add_argument("--storage", type=read_storage, help=storage)
+    serve.add_argument("--storage-public-endpoint", help="its service's URL as tasks and clients know it")
+    serve.add_argument("--data-listen", help="host:port of the data server; none unless given")
+    serve.add_argument("--data-public-address", help="its URL as tasks and clients know it")
     serve.add_argument(
         "--migrate", action="store_true", default=None, help="bring the database to head first"
     )
@@ -179,7 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--ready-fd", type=int, help="gets the address when serving, then is closed")
     serve.add_argument("--ready-file", type=Path, help="gets the address when serving")
     pruning = commands.add_parser("prune", parents=[database], help="remove what is no longer kept, now")
-    pruning.add_argument("--storage", type=Path, help="the directory of the object store")
+    pruning.add_argument("--storage", type=read_storage, help=storage)
     pruning.add_argument(
         "--dry-run", action="store_true", help="only count executions, journals and logs that are due"
     )

@@ -11,6 +11,7 @@ from dataclasses import dataclass, fields, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote, urlsplit
 
 from voleryidl.core.v1.task_pb2 import ResourceSet
 from voleryidl.worker.v1.worker_service_pb2 import PlatformResources
@@ -63,7 +64,14 @@ class Settings:
             of a name.
         public_address: where tasks reach this server; what it listens on where not given.
         reflection: whether clients may ask for the services offered.
-        storage: the directory of the object store.
+        storage: the object store: a directory, or `s3://bucket/prefix`, `gs://…`, `az://…`.
+        storage_public_endpoint: the object store's service as tasks and clients know it, where they know it
+            by another URL than this server.
+        data_listen: `host:port` of the data server, over which content is read and written by signed URLs;
+            empty for none.
+        data_public_address: the URL by which tasks and clients know the data server; what it listens on where
+            not given.
+        data_transfers_limit: how many requests the data server serves at a time.
         projects: made at the first start.
         domains: the domains that every project has, in order.
         lease: how long a worker's lease lasts.
@@ -143,7 +151,11 @@ class Settings:
     certificate_roles: tuple[str, ...] = ()
     public_address: str = ""
     reflection: bool = True
-    storage: Path = Path("storage")
+    storage: Path | str = Path("storage")
+    storage_public_endpoint: str = ""
+    data_listen: str = ""
+    data_public_address: str = ""
+    data_transfers_limit: int = 64
     projects: tuple[str, ...] = ("demo",)
     domains: tuple[str, ...] = ("development", "staging", "production")
     lease: timedelta = timedelta(seconds=15)
@@ -256,6 +268,16 @@ class Settings:
                 raise BadSetting(
                     f"certificate_roles: {text!r} is not NAME=ROLE with a role of {', '.join(GRANTABLE)}"
                 )
+        if self.data_public_address and not self.data_listen:
+            raise BadSetting("data_public_address is of the data server, so it takes data_listen")
+        if self.data_listen.startswith("unix:"):
+            raise BadSetting("data_listen is host:port; the data server is for those who have no Unix socket")
+        if self.data_public_address and not self.data_public_address.startswith(("http://", "https://")):
+            raise BadSetting("data_public_address is a URL, http:// or https://")
+        if isinstance(self.storage, str) and "://" not in self.storage:
+            raise BadSetting(f"storage is a directory or a URL, not {self.storage!r}")
+        if self.storage_public_endpoint and isinstance(self.storage, Path):
+            raise BadSetting("storage_public_endpoint is of an object store, and storage is a directory")
         if not self.domains:
             raise BadSetting("domains must name at least one domain")
         self.policy()
@@ -354,11 +376,19 @@ def _read_list(text: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in text.split(",") if part.strip())
 
 
+def read_storage(text: str) -> Path | str:
+    """A directory, also as a `file://` URL, or the URL of an object store."""
+    if text.startswith("file://"):
+        return Path(unquote(urlsplit(text).path))
+    return text if "://" in text else Path(text)
+
+
 _READERS: Mapping[str, Callable[[str], object]] = {
     "str": str,
     "int": int,
     "bool": _read_boolean,
     "Path": Path,
+    "Path | str": read_storage,
     "Path | None": lambda text: None if text in ("", "None") else Path(text),
     "timedelta": lambda text: timedelta(seconds=float(text)),
     "tuple[str, ...]": _read_list,

@@ -88,12 +88,12 @@ class Bearing:
     """A channel whose every call shows a token."""
 
     def __init__(self, channel: grpc.aio.Channel, token: str) -> None:
-        self._channel = channel
+        self.bare = channel
         self._metadata = (("authorization", f"Bearer {token}"),)
 
     def __getattr__(self, kind: str) -> Any:
         def method(*args: Any, **more: Any) -> Any:
-            call = getattr(self._channel, kind)(*args, **more)
+            call = getattr(self.bare, kind)(*args, **more)
             return lambda *each, **options: call(*each, metadata=self._metadata, **options)
 
         return method
@@ -126,8 +126,9 @@ class Wire:
         return response
 
     def bearing(self, token: str) -> Wire:
-        """The same for somebody with a token."""
-        channel: Any = Bearing(self.channel, token)
+        """The same for somebody with a token, or another one."""
+        own: Any = self.channel
+        channel: Any = Bearing(own.bare if isinstance(own, Bearing) else own, token)
         return Wire(channel, self.address)
 
     async def greet(self) -> WorkResponse:

@@ -13,6 +13,7 @@ from enum import StrEnum
 
 from volery_controlplane.domain.errors import Denied
 from volery_controlplane.domain.records import ExecutionName
+from volery_controlplane.domain.references import EXECUTIONS, LOGS, UPLOADS, execution_objects
 
 
 class Role(StrEnum):
@@ -48,6 +49,7 @@ class Principal:
         projects: the projects it is limited to; empty means all.
         execution: an attempt's own execution.
         path: an attempt's own node.
+        place: where an attempt puts what it makes, below the root of the object store.
     """
 
     name: str
@@ -55,6 +57,7 @@ class Principal:
     projects: frozenset[str] = frozenset()
     execution: ExecutionName | None = None
     path: str = ""
+    place: str = ""
 
     def require_role(self, allowed: frozenset[Role], what: str) -> None:
         """Raises Denied unless the role is one of those allowed."""
@@ -103,6 +106,19 @@ class Principal:
                 return project in self.projects
         return False
 
+    def may_write(self, place: str) -> bool:
+        """Whether it may put content at a place below the root of the object store.
+
+        An attempt puts what it makes below a place of its own. Users upload under the content's hash, which
+        is verified; so do workers, who also put what attempts made, wrote and are given.
+        """
+        top, _, rest = place.partition("/")
+        if self.role is Role.ATTEMPT:
+            return bool(self.place) and place.startswith(f"{self.place}/")
+        if top == UPLOADS:
+            return self.role in WRITERS | WORKERS
+        return bool(rest) and top in (EXECUTIONS, LOGS) and self.role in WORKERS
+
     def _facts(self, **more: str) -> Mapping[str, str]:
         return {"principal": self.name, "role": str(self.role), **more}
 
@@ -111,10 +127,12 @@ ANONYMOUS = Principal("anonymous", Role.ADMINISTRATOR)
 """Everybody, where callers are not asked who they are."""
 
 
-def attempt_principal(execution: ExecutionName, path: str, attempt: int) -> Principal:
+def attempt_principal(execution: ExecutionName, path: str, attempt: int, uid: str) -> Principal:
     """Who an attempt is."""
     name = f"attempt:{execution.project}/{execution.domain}/{execution.name}/{path}#{attempt}"
-    return Principal(name, Role.ATTEMPT, execution=execution, path=path)
+    objects = execution_objects(execution.project, execution.domain, execution.name, uid)
+    place = f"{objects}/{path}/{attempt}"
+    return Principal(name, Role.ATTEMPT, execution=execution, path=path, place=place)
 
 
 def _a(role: Role) -> str:

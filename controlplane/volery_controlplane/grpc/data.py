@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from datetime import timedelta
 from typing import Any
 
 import grpc
+from google.protobuf.duration_pb2 import Duration
 from voleryidl.data.v1 import data_service_pb2 as wire
 from voleryidl.data.v1 import data_service_pb2_grpc
 
 from volery_controlplane.domain.errors import Invalid, Violation
 from volery_controlplane.grpc import caller
 from volery_controlplane.services.data import Data
+from volery_controlplane.services.signing import Asked, Granted, SignedUrl, Signing, Upload
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
@@ -19,8 +22,9 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class DataServicer(data_service_pb2_grpc.DataServiceServicer):
     """Serves `DataService`."""
 
-    def __init__(self, data: Data) -> None:
+    def __init__(self, data: Data, signing: Signing) -> None:
         self._data = data
+        self._signing = signing
 
     async def UploadBlob(
         self, request_iterator: AsyncIterator[wire.UploadBlobRequest], context: Context
@@ -52,6 +56,47 @@ class DataServicer(data_service_pb2_grpc.DataServiceServicer):
         if found is None:
             return wire.StatBlobResponse(exists=False)
         return wire.StatBlobResponse(exists=True, uri=found.uri, size_bytes=found.size)
+
+    async def SignBlobs(self, request: wire.SignBlobsRequest, context: Context) -> wire.SignBlobsResponse:
+        """Gives URLs by which content is read and written over HTTP."""
+        return granted_to_wire(await self._signing.sign(caller.current().identity, asked_from_wire(request)))
+
+
+def asked_from_wire(request: wire.SignBlobsRequest) -> Asked:
+    """What URLs a request asks for."""
+    return Asked(
+        request.downloads,
+        [Upload(one.uri, one.size_bytes, one.sha256) for one in request.uploads],
+        request.prefixes,
+        request.page_token,
+        _span(request.lifetime) if request.HasField("lifetime") else None,
+    )
+
+
+def granted_to_wire(granted: Granted) -> wire.SignBlobsResponse:
+    """The answer to such a request."""
+    return wire.SignBlobsResponse(
+        downloads=[_url(each) for each in granted.downloads],
+        uploads=[_url(each) for each in granted.uploads],
+        below=[_url(each, size=each.size) for each in granted.below],
+        next_page_token=granted.next_page,
+    )
+
+
+def _url(signed: SignedUrl, size: int = 0) -> wire.SignedUrl:
+    made = wire.SignedUrl(
+        uri=signed.uri, method=signed.method, url=signed.url, headers=signed.headers, size_bytes=size
+    )
+    made.expire_time.FromMicroseconds(signed.expires)
+    return made
+
+
+def _span(lifetime: Duration) -> timedelta:
+    try:
+        return lifetime.ToTimedelta()
+    except (OverflowError, ValueError):
+        message = "lifetime is not a span of time"
+        raise Invalid(message, [Violation("lifetime", message, "BAD_DURATION")]) from None
 
 
 async def _chunks(requests: AsyncIterator[wire.UploadBlobRequest]) -> AsyncIterator[bytes]:

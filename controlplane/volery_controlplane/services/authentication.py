@@ -195,7 +195,7 @@ def _live(tx: Transaction, claim: AttemptClaim) -> Principal:
     )
     if not current or ended:
         raise Unauthenticated(f"the token of {told} is over: the attempt has ended")
-    return attempt_principal(record.id, claim.path, claim.attempt)
+    return attempt_principal(record.id, claim.path, claim.attempt, record.uid)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
 from volery_controlplane.domain.errors import Denied, Invalid, NotFound, TooLarge, Violation
 from volery_controlplane.domain.principals import Principal
-from volery_controlplane.services.ports import BlobStore, Database
+from volery_controlplane.domain.references import EXECUTIONS, ancestors
+from volery_controlplane.domain.retention import HolderKind
+from volery_controlplane.services.ports import BlobStore, Database, Transaction
 from volery_controlplane.services.projects import Tenancy
 
 PIECE = 1024 * 1024
@@ -67,11 +69,9 @@ class Data:
     async def open(self, uri: str, sha256: str, reader: Principal) -> BlobStat:
         """Finds content by URI or hash; raises NotFound or Denied."""
         if uri:
-            if not reader.may_read(await self._blobs.place(uri)):
-                raise Denied(
-                    f"{reader.name} may not read {uri}; it lies with another execution or project",
-                    {"principal": reader.name, "role": str(reader.role)},
-                )
+            place = await self._blobs.place(uri)
+            if not reader.may_read(place):
+                await self._database.read(lambda tx: require_given(tx, reader, [place]))
             return BlobStat(uri, await self._blobs.size(uri))
         found = await self.stat(sha256)
         if found is None:
@@ -89,6 +89,28 @@ class Data:
                 return  # it was cut while being read; the client sees that the size is not reached
             offset += len(piece)
             yield piece
+
+
+def require_given(tx: Transaction, reader: Principal, places: Sequence[str]) -> None:
+    """Raises Denied unless content that lies with others was given to the reader's own execution.
+
+    An attempt is given files and values that other executions made: as inputs, or by the cache. What it was
+    given is noted, since it must be kept for it (see `uses`). It stays within its project: there others could
+    be named by whoever may read them anyway.
+    """
+    mine = reader.execution
+    record = tx.executions.get(mine) if mine is not None else None
+    for place in places:
+        is_near = mine is not None and place.startswith(f"{EXECUTIONS}/{mine.project}/")
+        if (
+            record is None
+            or not is_near
+            or not tx.objects.is_used_by(HolderKind.EXECUTION, str(record.key), ancestors(place)[:-1])
+        ):
+            raise Denied(
+                f"{reader.name} may not read {place}; it lies with another execution or project",
+                {"principal": reader.name, "role": str(reader.role)},
+            )
 
 
 def checked_sha256(field: str, sha256: str) -> str:

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from typing import Protocol, TypeVar
+from datetime import timedelta
+from typing import NamedTuple, Protocol, TypeVar
 
 from volery_controlplane.domain.filters import Order, Query
 from volery_controlplane.domain.page_tokens import Cursor
@@ -470,6 +471,21 @@ class Wakeup(Protocol):
         """Ends when something was committed since the last call."""
 
 
+class StoredObject(NamedTuple):
+    """An object of the store: its URI, its place below the root, and its size in bytes."""
+
+    uri: str
+    place: str
+    size: int
+
+
+class Presigned(NamedTuple):
+    """A URL that a store serves by itself, and the headers that a request must bear."""
+
+    url: str
+    headers: Mapping[str, str]
+
+
 class BlobStore(Protocol):
     """The object store of the installation."""
 
@@ -484,8 +500,11 @@ class BlobStore(Protocol):
             Invalid: when the content has another hash or size than announced; nothing is kept then.
         """
 
+    async def put_at(self, uri: str, sha256: str, size: int, chunks: AsyncIterator[bytes]) -> None:
+        """Stores content at a place below the root, whole or not at all; raises as `put`."""
+
     async def stat(self, sha256: str) -> tuple[str, int] | None:
-        """URI and size of content by hash."""
+        """URI and size of content by hash; it counts as new again, since somebody relies on it now."""
 
     async def place(self, uri: str) -> str:
         """Where a URI leads below the root, links followed; raises Denied where it leads outside."""
@@ -495,6 +514,14 @@ class BlobStore(Protocol):
 
     async def size(self, uri: str) -> int:
         """The size of content; raises as `read`."""
+
+    async def below(self, uri: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """Some of what lies below a prefix, in order of places, after one of them."""
+
+    async def presigned(
+        self, method: str, uri: str, lifetime: timedelta, size: int = 0, sha256: str = ""
+    ) -> Presigned | None:
+        """A URL by which content is read or written at the store itself; None where that cannot be."""
 
 
 class Ids(Protocol):

@@ -313,7 +313,7 @@ class Pruner:
             lambda tx: tx.objects.used_at([place for target in stale for place in ancestors(target)])
         )
         free = [target for target in stale if not set(used).intersection(ancestors(target))]
-        return sum([await self._sweep.remove_upload(target, age) for target in free])
+        return await self._sweep.remove_uploads(free, age)
 
     # Turns
 

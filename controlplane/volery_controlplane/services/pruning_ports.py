@@ -25,6 +25,9 @@ class ObjectStore(Protocol):
     def used_at(self, targets: Sequence[str]) -> Sequence[str]:
         """Those of the targets that somebody refers to, exactly as they are."""
 
+    def is_used_by(self, kind: HolderKind, holder: str, targets: Sequence[str]) -> bool:
+        """Whether a holder refers to one of the targets, exactly as it is."""
+
     def used_below(self, target: str) -> Sequence[str]:
         """The targets somebody refers to that lie below one."""
 
@@ -122,8 +125,8 @@ class ObjectSweep(Protocol):
     async def stale_uploads(self, shard: int, age: timedelta) -> Sequence[str]:
         """Uploads in one of 256 parts of the store that nobody uploaded or asked for since."""
 
-    async def remove_upload(self, target: str, age: timedelta) -> bool:
-        """Removes an upload, if it is stale even now."""
+    async def remove_uploads(self, targets: Sequence[str], age: timedelta) -> int:
+        """Removes uploads of one part of the store, those that are stale even now; gives how many went."""
 
     async def remove_incoming(self, age: timedelta) -> int:
         """Removes what is left of uploads that broke off."""

@@ -117,6 +117,7 @@ class WorkService:
 
     Attributes:
         task_server: where tasks reach this control plane, known once it listens; "" where they cannot.
+        data_server: where they reach the data server; "" where there is none.
     """
 
     def __init__(
@@ -137,6 +138,7 @@ class WorkService:
         self._backlog = True
         self._committing: set[asyncio.Task[Any]] = set()
         self.task_server = ""
+        self.data_server = ""
 
     @property
     def has_backlog(self) -> bool:
@@ -188,6 +190,7 @@ class WorkService:
             installation_id=self._database.installation_id(),
             task_server=self.task_server,
             platform_resources=self._settings.platform_resources,
+            data_server=self.data_server,
         )
         welcome.lease_duration.FromTimedelta(self._settings.lease)
         welcome.renewal_interval.FromTimedelta(self._settings.lease / 4)

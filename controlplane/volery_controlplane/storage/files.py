@@ -17,13 +17,15 @@ import hashlib
 import os
 import stat
 import tempfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import unquote, urlsplit
 
 from volery_controlplane.domain.errors import Denied, Invalid, NotFound, Violation
+from volery_controlplane.services.ports import Presigned, StoredObject
 
 
 class FileBlobStore:
@@ -54,6 +56,24 @@ class FileBlobStore:
     async def put(self, sha256: str, size: int, chunks: AsyncIterator[bytes]) -> tuple[str, bool]:
         """Stores content under its hash; gives its URI and whether it was there."""
         target = self._place(sha256)
+        return target.as_uri(), await self._put(target, sha256, size, chunks, _settle)
+
+    async def put_at(self, uri: str, sha256: str, size: int, chunks: AsyncIterator[bytes]) -> None:
+        """Stores content at a place below the root."""
+        target = await asyncio.to_thread(self._resolved_of, uri)
+        if target.is_dir() or target == self._resolved:
+            raise _outside(uri)
+        await self._put(target, sha256, size, chunks, _settle_at)
+
+    async def _put(
+        self,
+        target: Path,
+        sha256: str,
+        size: int,
+        chunks: AsyncIterator[bytes],
+        settle: Callable[[BinaryIO, Path, Path], bool],
+    ) -> bool:
+        """Takes content in and settles it; gives whether it was there."""
         # The content is read and verified in any case: the caller must not learn by a short cut that its
         # announcement was never checked.
         file, temporary = await asyncio.to_thread(self._open_incoming)
@@ -70,10 +90,9 @@ class FileBlobStore:
                     raise _mismatch("header.size_bytes", f"{received} bytes came, {size} were announced")
                 if digest.hexdigest() != sha256:
                     raise _mismatch("header.sha256", f"the content's SHA-256 is {digest.hexdigest()}")
-                existed = await asyncio.to_thread(_settle, file, temporary, target)
+                return await asyncio.to_thread(settle, file, temporary, target)
         finally:
             temporary.unlink(missing_ok=True)
-        return target.as_uri(), existed
 
     async def stat(self, sha256: str) -> tuple[str, int] | None:
         """URI and size of content by hash; it counts as new again, since somebody relies on it now."""
@@ -93,6 +112,31 @@ class FileBlobStore:
     async def size(self, uri: str) -> int:
         """The size of content; raises as `read`."""
         return (await asyncio.to_thread(self._inside, uri)).stat().st_size
+
+    async def below(self, uri: str, after: str, limit: int) -> Sequence[StoredObject]:
+        """Some of what lies below a prefix, in order of places, after one of them."""
+        return await asyncio.to_thread(self._below, uri, after, limit)
+
+    async def presigned(
+        self, method: str, uri: str, lifetime: timedelta, size: int = 0, sha256: str = ""
+    ) -> Presigned | None:
+        """None: a directory has no server of its own."""
+        return None
+
+    def _below(self, uri: str, after: str, limit: int) -> list[StoredObject]:
+        found = []
+        top = self._resolved_of(uri)
+        for folder, _, names in os.walk(top):
+            for name in names:
+                path = Path(folder, name)
+                place = path.relative_to(self._resolved).as_posix()
+                is_part = name.startswith(".volery-") and name.endswith(".arriving")
+                if place > after and not is_part and not path.is_symlink():
+                    found.append((place, path))
+        return [
+            StoredObject((self._directory / place).as_uri(), place, path.stat().st_size)
+            for place, path in sorted(found)[:limit]
+        ]
 
     def _clear_incoming(self) -> None:
         """Removes what uploads left that were under way when their control plane was killed.
@@ -189,6 +233,19 @@ def _settle(file: BinaryIO, temporary: Path, target: Path) -> bool:
             os.replace(temporary, target)
     _flush_names(target)
     return existed
+
+
+def _settle_at(file: BinaryIO, temporary: Path, target: Path) -> bool:
+    """Makes whole content visible at a place, durably; it is not written to any more."""
+    file.flush()
+    os.fchmod(file.fileno(), 0o444)
+    os.fsync(file.fileno())
+    missing = [place for place in target.parents if not place.is_dir()]
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    os.replace(temporary, target)
+    for directory in (target.parent, *(place.parent for place in missing)):
+        _flush(directory)
+    return False
 
 
 def _flush_names(target: Path) -> None:

@@ -51,9 +51,9 @@ class FileSweep:
         """Uploads in one of 256 parts of the store that nobody uploaded or asked for since."""
         return await asyncio.to_thread(self._stale, f"{shard:02x}", age.total_seconds())
 
-    async def remove_upload(self, target: str, age: timedelta) -> bool:
-        """Removes an upload, if it is stale even now."""
-        return await asyncio.to_thread(self._remove_upload, target, age.total_seconds())
+    async def remove_uploads(self, targets: Sequence[str], age: timedelta) -> int:
+        """Removes uploads of one part of the store, those that are stale even now; gives how many went."""
+        return await asyncio.to_thread(self._remove_uploads, targets, age.total_seconds())
 
     async def remove_incoming(self, age: timedelta) -> int:
         """Removes what is left of uploads that broke off."""
@@ -122,6 +122,9 @@ class FileSweep:
                 ]
         except FileNotFoundError:
             return []
+
+    def _remove_uploads(self, targets: Sequence[str], age: float) -> int:
+        return sum([self._remove_upload(target, age) for target in targets])
 
     def _remove_upload(self, target: str, age: float) -> bool:
         place = self._inside(target)

@@ -47,6 +47,14 @@ def _at(dialect: str) -> Executable:
     return select(_U.c.target).where(text_in(_U.c.target, "targets", dialect)).distinct()
 
 
+def _by(dialect: str) -> Executable:
+    return select(_U.c.target).where(
+        text_in(_U.c.target, "targets", dialect),
+        _U.c.holder_kind == bindparam("kind"),
+        _U.c.holder == bindparam("holder"),
+    )
+
+
 def _below(dialect: str) -> Executable:
     return (
         select(_U.c.target).where(_U.c.target > bindparam("low"), _U.c.target < bindparam("high")).distinct()
@@ -66,6 +74,7 @@ _USE_ONE = Statement(_use, *_USE)
 _SHARE = Statement(_share, "kind", "to", "of")
 _DROP = Statement(_drop, "kind", "holders")
 _AT = Statement(_at, "targets")
+_BY = Statement(_by, "targets", "kind", "holder")
 _BELOW = Statement(_below, "low", "high")
 _TOMBSTONES = Statement(_tombstones, "kind", "after", "limit")
 _BURY = Statement(
@@ -99,6 +108,10 @@ class SqlObjectStore:
         """Those of the targets that somebody refers to, exactly as they are."""
         rows = self._link.rows(_AT, self._link.set_of(targets)) if targets else []
         return [row[0] for row in rows]
+
+    def is_used_by(self, kind: HolderKind, holder: str, targets: Sequence[str]) -> bool:
+        """Whether a holder refers to one of the targets, exactly as it is."""
+        return bool(self._link.rows(_BY, self._link.set_of(targets), kind.value, holder))
 
     def used_below(self, target: str) -> Sequence[str]:
         """The targets somebody refers to that lie below one."""

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$voleryidl/data/v1/data_service.proto\x12\x11voleryidl.data.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x11UploadBlobRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.voleryidl.data.v1.BlobHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"Q\n\nBlobHeader\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\"2\n\x12UploadBlobResponse\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\"@\n\x13\x44ownloadBlobRequest\x12\r\n\x03uri\x18\x01 \x01(\tH\x00\x12\x10\n\x06sha256\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"9\n\x14\x44ownloadBlobResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\"!\n\x0fStatBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"C\n\x10StatBlobResponse\x12\x0e\n\x06\x65xists\x18\x01 \x01(\x08\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"\x84\x01\n\x10SignBlobsRequest\x12\x11\n\tdownloads\x18\x01 \x03(\t\x12\x30\n\x07uploads\x18\x02 \x03(\x0b\x32\x1f.voleryidl.data.v1.SignedUpload\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"?\n\x0cSignedUpload\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"s\n\x11SignBlobsResponse\x12/\n\tdownloads\x18\x01 \x03(\x0b\x32\x1c.voleryidl.data.v1.SignedUrl\x12-\n\x07uploads\x18\x02 \x03(\x0b\x32\x1c.voleryidl.data.v1.SignedUrl\"\xd2\x01\n\tSignedUrl\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12:\n\x07headers\x18\x04 \x03(\x0b\x32).voleryidl.data.v1.SignedUrl.HeadersEntry\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xfa\x02\n\x0b\x44\x61taService\x12[\n\nUploadBlob\x12$.voleryidl.data.v1.UploadBlobRequest\x1a%.voleryidl.data.v1.UploadBlobResponse(\x01\x12\x61\n\x0c\x44ownloadBlob\x12&.voleryidl.data.v1.DownloadBlobRequest\x1a\'.voleryidl.data.v1.DownloadBlobResponse0\x01\x12S\n\x08StatBlob\x12\".voleryidl.data.v1.StatBlobRequest\x1a#.voleryidl.data.v1.StatBlobResponse\x12V\n\tSignBlobs\x12#.voleryidl.data.v1.SignBlobsRequest\x1a$.voleryidl.data.v1.SignBlobsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$voleryidl/data/v1/data_service.proto\x12\x11voleryidl.data.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"]\n\x11UploadBlobRequest\x12/\n\x06header\x18\x01 \x01(\x0b\x32\x1d.voleryidl.data.v1.BlobHeaderH\x00\x12\x0f\n\x05\x63hunk\x18\x02 \x01(\x0cH\x00\x42\x06\n\x04part\"Q\n\nBlobHeader\x12\x0f\n\x07project\x18\x01 \x01(\t\x12\x0e\n\x06\x64omain\x18\x02 \x01(\t\x12\x0e\n\x06sha256\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x04\"2\n\x12UploadBlobResponse\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0f\n\x07\x65xisted\x18\x02 \x01(\x08\"@\n\x13\x44ownloadBlobRequest\x12\r\n\x03uri\x18\x01 \x01(\tH\x00\x12\x10\n\x06sha256\x18\x02 \x01(\tH\x00\x42\x08\n\x06source\"9\n\x14\x44ownloadBlobResponse\x12\r\n\x05\x63hunk\x18\x01 \x01(\x0c\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\"!\n\x0fStatBlobRequest\x12\x0e\n\x06sha256\x18\x01 \x01(\t\"C\n\x10StatBlobResponse\x12\x0e\n\x06\x65xists\x18\x01 \x01(\x08\x12\x0b\n\x03uri\x18\x02 \x01(\t\x12\x12\n\nsize_bytes\x18\x03 \x01(\x04\"\xaa\x01\n\x10SignBlobsRequest\x12\x11\n\tdownloads\x18\x01 \x03(\t\x12\x30\n\x07uploads\x18\x02 \x03(\x0b\x32\x1f.voleryidl.data.v1.SignedUpload\x12+\n\x08lifetime\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x10\n\x08prefixes\x18P \x03(\t\x12\x12\n\npage_token\x18Q \x01(\t\"?\n\x0cSignedUpload\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x12\n\nsize_bytes\x18\x02 \x01(\x04\x12\x0e\n\x06sha256\x18\x03 \x01(\t\"\xb9\x01\n\x11SignBlobsResponse\x12/\n\tdownloads\x18\x01 \x03(\x0b\x32\x1c.voleryidl.data.v1.SignedUrl\x12-\n\x07uploads\x18\x02 \x03(\x0b\x32\x1c.voleryidl.data.v1.SignedUrl\x12+\n\x05\x62\x65low\x18P \x03(\x0b\x32\x1c.voleryidl.data.v1.SignedUrl\x12\x17\n\x0fnext_page_token\x18Q \x01(\t\"\xe6\x01\n\tSignedUrl\x12\x0b\n\x03uri\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0b\n\x03url\x18\x03 \x01(\t\x12:\n\x07headers\x18\x04 \x03(\x0b\x32).voleryidl.data.v1.SignedUrl.HeadersEntry\x12/\n\x0b\x65xpire_time\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nsize_bytes\x18P \x01(\x04\x1a.\n\x0cHeadersEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x32\xfa\x02\n\x0b\x44\x61taService\x12[\n\nUploadBlob\x12$.voleryidl.data.v1.UploadBlobRequest\x1a%.voleryidl.data.v1.UploadBlobResponse(\x01\x12\x61\n\x0c\x44ownloadBlob\x12&.voleryidl.data.v1.DownloadBlobRequest\x1a\'.voleryidl.data.v1.DownloadBlobResponse0\x01\x12S\n\x08StatBlob\x12\".voleryidl.data.v1.StatBlobRequest\x1a#.voleryidl.data.v1.StatBlobResponse\x12V\n\tSignBlobs\x12#.voleryidl.data.v1.SignBlobsRequest\x1a$.voleryidl.data.v1.SignBlobsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -50,15 +50,15 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATBLOBRESPONSE']._serialized_start=514
   _globals['_STATBLOBRESPONSE']._serialized_end=581
   _globals['_SIGNBLOBSREQUEST']._serialized_start=584
-  _globals['_SIGNBLOBSREQUEST']._serialized_end=716
-  _globals['_SIGNEDUPLOAD']._serialized_start=718
-  _globals['_SIGNEDUPLOAD']._serialized_end=781
-  _globals['_SIGNBLOBSRESPONSE']._serialized_start=783
-  _globals['_SIGNBLOBSRESPONSE']._serialized_end=898
-  _globals['_SIGNEDURL']._serialized_start=901
-  _globals['_SIGNEDURL']._serialized_end=1111
-  _globals['_SIGNEDURL_HEADERSENTRY']._serialized_start=1065
-  _globals['_SIGNEDURL_HEADERSENTRY']._serialized_end=1111
-  _globals['_DATASERVICE']._serialized_start=1114
-  _globals['_DATASERVICE']._serialized_end=1492
+  _globals['_SIGNBLOBSREQUEST']._serialized_end=754
+  _globals['_SIGNEDUPLOAD']._serialized_start=756
+  _globals['_SIGNEDUPLOAD']._serialized_end=819
+  _globals['_SIGNBLOBSRESPONSE']._serialized_start=822
+  _globals['_SIGNBLOBSRESPONSE']._serialized_end=1007
+  _globals['_SIGNEDURL']._serialized_start=1010
+  _globals['_SIGNEDURL']._serialized_end=1240
+  _globals['_SIGNEDURL_HEADERSENTRY']._serialized_start=1194
+  _globals['_SIGNEDURL_HEADERSENTRY']._serialized_end=1240
+  _globals['_DATASERVICE']._serialized_start=1243
+  _globals['_DATASERVICE']._serialized_end=1621
 # @@protoc_insertion_point(module_scope)

@@ -71,14 +71,18 @@ class StatBlobResponse(_message.Message):
     def __init__(self, exists: _Optional[bool] = ..., uri: _Optional[str] = ..., size_bytes: _Optional[int] = ...) -> None: ...
 
 class SignBlobsRequest(_message.Message):
-    __slots__ = ("downloads", "uploads", "lifetime")
+    __slots__ = ("downloads", "uploads", "lifetime", "prefixes", "page_token")
     DOWNLOADS_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_FIELD_NUMBER: _ClassVar[int]
     LIFETIME_FIELD_NUMBER: _ClassVar[int]
+    PREFIXES_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     downloads: _containers.RepeatedScalarFieldContainer[str]
     uploads: _containers.RepeatedCompositeFieldContainer[SignedUpload]
     lifetime: _duration_pb2.Duration
-    def __init__(self, downloads: _Optional[_Iterable[str]] = ..., uploads: _Optional[_Iterable[_Union[SignedUpload, _Mapping]]] = ..., lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    prefixes: _containers.RepeatedScalarFieldContainer[str]
+    page_token: str
+    def __init__(self, downloads: _Optional[_Iterable[str]] = ..., uploads: _Optional[_Iterable[_Union[SignedUpload, _Mapping]]] = ..., lifetime: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., prefixes: _Optional[_Iterable[str]] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class SignedUpload(_message.Message):
     __slots__ = ("uri", "size_bytes", "sha256")
@@ -91,15 +95,19 @@ class SignedUpload(_message.Message):
     def __init__(self, uri: _Optional[str] = ..., size_bytes: _Optional[int] = ..., sha256: _Optional[str] = ...) -> None: ...
 
 class SignBlobsResponse(_message.Message):
-    __slots__ = ("downloads", "uploads")
+    __slots__ = ("downloads", "uploads", "below", "next_page_token")
     DOWNLOADS_FIELD_NUMBER: _ClassVar[int]
     UPLOADS_FIELD_NUMBER: _ClassVar[int]
+    BELOW_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     downloads: _containers.RepeatedCompositeFieldContainer[SignedUrl]
     uploads: _containers.RepeatedCompositeFieldContainer[SignedUrl]
-    def __init__(self, downloads: _Optional[_Iterable[_Union[SignedUrl, _Mapping]]] = ..., uploads: _Optional[_Iterable[_Union[SignedUrl, _Mapping]]] = ...) -> None: ...
+    below: _containers.RepeatedCompositeFieldContainer[SignedUrl]
+    next_page_token: str
+    def __init__(self, downloads: _Optional[_Iterable[_Union[SignedUrl, _Mapping]]] = ..., uploads: _Optional[_Iterable[_Union[SignedUrl, _Mapping]]] = ..., below: _Optional[_Iterable[_Union[SignedUrl, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
 
 class SignedUrl(_message.Message):
-    __slots__ = ("uri", "method", "url", "headers", "expire_time")
+    __slots__ = ("uri", "method", "url", "headers", "expire_time", "size_bytes")
     class HeadersEntry(_message.Message):
         __slots__ = ("key", "value")
         KEY_FIELD_NUMBER: _ClassVar[int]
@@ -112,9 +120,11 @@ class SignedUrl(_message.Message):
     URL_FIELD_NUMBER: _ClassVar[int]
     HEADERS_FIELD_NUMBER: _ClassVar[int]
     EXPIRE_TIME_FIELD_NUMBER: _ClassVar[int]
+    SIZE_BYTES_FIELD_NUMBER: _ClassVar[int]
     uri: str
     method: str
     url: str
     headers: _containers.ScalarMap[str, str]
     expire_time: _timestamp_pb2.Timestamp
-    def __init__(self, uri: _Optional[str] = ..., method: _Optional[str] = ..., url: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    size_bytes: int
+    def __init__(self, uri: _Optional[str] = ..., method: _Optional[str] = ..., url: _Optional[str] = ..., headers: _Optional[_Mapping[str, str]] = ..., expire_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., size_bytes: _Optional[int] = ...) -> None: ...

@@ -116,15 +116,17 @@ class GetServerInfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class GetServerInfoResponse(_message.Message):
-    __slots__ = ("version", "installation_id", "inline_value_limit", "message_size_limit", "storage_uri")
+    __slots__ = ("version", "installation_id", "inline_value_limit", "message_size_limit", "storage_uri", "data_server")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INSTALLATION_ID_FIELD_NUMBER: _ClassVar[int]
     INLINE_VALUE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_SIZE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     STORAGE_URI_FIELD_NUMBER: _ClassVar[int]
+    DATA_SERVER_FIELD_NUMBER: _ClassVar[int]
     version: str
     installation_id: str
     inline_value_limit: int
     message_size_limit: int
     storage_uri: str
-    def __init__(self, version: _Optional[str] = ..., installation_id: _Optional[str] = ..., inline_value_limit: _Optional[int] = ..., message_size_limit: _Optional[int] = ..., storage_uri: _Optional[str] = ...) -> None: ...
+    data_server: str
+    def __init__(self, version: _Optional[str] = ..., installation_id: _Optional[str] = ..., inline_value_limit: _Optional[int] = ..., message_size_limit: _Optional[int] = ..., storage_uri: _Optional[str] = ..., data_server: _Optional[str] = ...) -> None: ...

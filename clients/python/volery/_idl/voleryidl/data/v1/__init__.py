@@ -133,6 +133,17 @@ class SignBlobsRequest(betterproto2.Message):
     cut to a day.
     """
 
+    prefixes: "list[str]" = betterproto2.field(80, betterproto2.TYPE_STRING, repeated=True)
+    """
+    URIs below the installation's storage; everything below each is to be
+    read. At most 100.
+    """
+
+    page_token: "str" = betterproto2.field(81, betterproto2.TYPE_STRING)
+    """
+    Where to go on below the prefixes, as answered.
+    """
+
 
 default_message_pool.register_message("voleryidl.data.v1", "SignBlobsRequest", SignBlobsRequest)
 
@@ -151,6 +162,16 @@ class SignBlobsResponse(betterproto2.Message):
     uploads: "list[SignedUrl]" = betterproto2.field(2, betterproto2.TYPE_MESSAGE, repeated=True)
     """
     One per upload.
+    """
+
+    below: "list[SignedUrl]" = betterproto2.field(80, betterproto2.TYPE_MESSAGE, repeated=True)
+    """
+    Some of what lies below the prefixes, prefix by prefix, in order of names.
+    """
+
+    next_page_token: "str" = betterproto2.field(81, betterproto2.TYPE_STRING)
+    """
+    Where to go on; empty when that was all.
     """
 
 
@@ -218,6 +239,11 @@ class SignedUrl(betterproto2.Message):
     )
     """
     When it expires.
+    """
+
+    size_bytes: "int" = betterproto2.field(80, betterproto2.TYPE_UINT64)
+    """
+    How many bytes there are; of what lies below a prefix only.
     """
 
 

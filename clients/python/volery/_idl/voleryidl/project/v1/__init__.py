@@ -183,6 +183,12 @@ class GetServerInfoResponse(betterproto2.Message):
     Where large values lie; a URI.
     """
 
+    data_server: "str" = betterproto2.field(80, betterproto2.TYPE_STRING)
+    """
+    Where the data server is: the URL before `/v1/blobs:sign`. Empty where
+    there is none.
+    """
+
 
 default_message_pool.register_message("voleryidl.project.v1", "GetServerInfoResponse", GetServerInfoResponse)
 

@@ -1,0 +1,248 @@
+"""What only object stores have: marks, who sweeps, presigned URLs, and a service that fails."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import http.client
+import os
+import time
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from urllib.parse import parse_qs, urlsplit
+
+import obstore
+import pytest
+from botocore.auth import S3SigV4QueryAuth
+from botocore.awsrequest import AWSRequest
+from botocore.credentials import Credentials
+from support.s3 import ACCESS_KEY, REGION, S3, SECRET_KEY, Faults, proxy, s3_server
+from volery_controlplane.domain.errors import Unavailable
+from volery_controlplane.storage import object_access
+from volery_controlplane.storage.object_access import NoSuchStore, Place, open_store
+from volery_controlplane.storage.object_sweeping import ObjectStoreSweep, StoreProblem
+from volery_controlplane.storage.objects import ObjectBlobStore, mark_of, sweep_of
+
+MIB = 1024 * 1024
+
+
+@pytest.fixture
+def server(monkeypatch: pytest.MonkeyPatch) -> S3:
+    server = s3_server()
+    for name, value in server.environment().items():
+        monkeypatch.setenv(name, value)
+    return server
+
+
+@pytest.fixture
+def place(server: S3) -> Place:
+    return Place.parse(f"s3://{server.bucket()}/root")
+
+
+def sha(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def target(content: bytes) -> str:
+    return f"blobs/{sha(content)[:2]}/{sha(content)}"
+
+
+async def put(blobs: ObjectBlobStore, content: bytes) -> tuple[str, bool]:
+    async def pieces() -> AsyncIterator[bytes]:
+        for begin in range(0, len(content), MIB):
+            yield content[begin : begin + MIB]
+
+    return await blobs.put(sha(content), len(content), pieces())
+
+
+async def test_what_somebody_relied_on_is_kept_and_what_nobody_did_goes(place: Place) -> None:
+    store = open_store(place)
+    blobs, sweep = ObjectBlobStore(place, store=store), ObjectStoreSweep(place, store)
+    kept, gone = b"kept 0", b"gone 0"
+    number = 0
+    while sha(kept)[:2] != sha(gone)[:2]:  # in one part of the store
+        number += 1
+        gone = b"gone %d" % number
+    await put(blobs, kept)
+    await put(blobs, gone)
+    written = (await obstore.head_async(store, target(gone)))["last_modified"].timestamp()
+    await asyncio.sleep(max(0.0, written + 4 - time.time()))  # the store's times are whole seconds
+    assert await blobs.stat(sha(kept)) is not None
+    age = timedelta(seconds=time.time() - written - 2)
+    assert await sweep.stale_uploads(int(sha(kept)[:2], 16), age) == [target(gone)]
+    assert await sweep.remove_uploads([target(kept), target(gone)], age) == 1
+    assert await blobs.stat(sha(kept)) is not None
+    assert await blobs.stat(sha(gone)) is None
+    left = [each["path"] async for page in obstore.list(store) for each in page]
+    assert sorted(left) == sorted([target(kept), mark_of(target(kept))])
+
+
+async def test_who_uploads_waits_for_who_sweeps(place: Place) -> None:
+    store = open_store(place)
+    blobs = ObjectBlobStore(place, store=store)
+    content = b"content"
+    await obstore.put_async(store, sweep_of(sha(content)[:2]), b"somebody")
+    uploading = asyncio.create_task(put(blobs, content))
+    done, _ = await asyncio.wait([uploading], timeout=0.5)
+    assert not done
+    assert (await obstore.head_async(store, mark_of(target(content))))[
+        "size"
+    ] == 0  # it has said that it comes
+    with pytest.raises(FileNotFoundError):
+        await obstore.head_async(store, target(content))
+    await obstore.delete_async(store, [sweep_of(sha(content)[:2])])
+    assert (await uploading)[1] is False
+
+
+async def test_each_says_what_it_is_about_before_it_looks(server: S3) -> None:
+    faults = Faults()
+    with proxy(server, faults) as endpoint:
+        place = Place.parse(f"s3://{server.bucket()}")
+        store = open_store(place, endpoint)
+        blobs, sweep = ObjectBlobStore(place, store=store), ObjectStoreSweep(place, store)
+        content = b"content"
+        shard = sha(content)[:2]
+        await put(blobs, content)
+        marks = faults.seen.index(f"PUT /{place.bucket}/{mark_of(target(content))}")
+        looks = faults.seen.index(f"HEAD /{place.bucket}/{sweep_of(shard)}")
+        writes = faults.seen.index(f"PUT /{place.bucket}/{target(content)}")
+        assert marks < looks < writes
+        faults.seen.clear()
+        assert await sweep.remove_uploads([target(content)], timedelta(hours=1)) == 0
+        says = faults.seen.index(f"PUT /{place.bucket}/{sweep_of(shard)}")
+        looks = faults.seen.index(f"HEAD /{place.bucket}/{target(content)}")
+        assert says < looks
+        assert f"HEAD /{place.bucket}/{sweep_of(shard)}" in faults.seen  # whose time is the store's
+
+
+async def test_marks_of_uploads_that_never_came_go_by_themselves(place: Place) -> None:
+    store = open_store(place)
+    sweep = ObjectStoreSweep(place, store)
+    content = b"never"
+    await obstore.put_async(store, mark_of(target(content)), b"")
+    shard = int(sha(content)[:2], 16)
+    assert list(await sweep.stale_uploads(shard, timedelta(hours=1))) == []
+    assert (await obstore.head_async(store, mark_of(target(content))))["size"] == 0
+    assert list(await sweep.stale_uploads(shard, timedelta(seconds=-5))) == []
+    with pytest.raises(FileNotFoundError):
+        await obstore.head_async(store, mark_of(target(content)))
+
+
+async def test_asking_for_what_is_not_there_leaves_nothing(place: Place) -> None:
+    store = open_store(place)
+    assert await ObjectBlobStore(place, store=store).stat("0" * 64) is None
+    assert [page async for page in obstore.list(store)] == []
+
+
+# A service that fails
+
+
+async def test_a_service_that_fails_now_and_then_is_asked_again(server: S3) -> None:
+    count = 0
+
+    def every_second(method: str, path: str) -> bool:
+        nonlocal count
+        count += 1
+        return count % 2 == 1
+
+    with proxy(server, Faults(fail=every_second)) as endpoint:
+        place = Place.parse(f"s3://{server.bucket()}")
+        blobs = ObjectBlobStore(place, store=open_store(place, endpoint))
+        content = os.urandom(20 * MIB)
+        uri, _ = await put(blobs, content)
+        assert await blobs.read(uri, 5 * MIB, MIB) == content[5 * MIB : 6 * MIB]
+
+
+async def test_a_service_that_is_away_is_told_as_such(server: S3, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(object_access, "PATIENCE", timedelta(seconds=1))
+    with proxy(server, Faults(fail=lambda method, path: True)) as endpoint:
+        place = Place.parse(f"s3://{server.bucket()}")
+        store = open_store(place, endpoint)
+    blobs = ObjectBlobStore(place, store=store)
+    with pytest.raises(Unavailable) as refusal:
+        await put(blobs, b"content")
+    assert refusal.value.retry.delay > timedelta(0)
+    assert SECRET_KEY not in refusal.value.message
+    with pytest.raises(Unavailable):
+        await blobs.size(f"{place.uri}/x")
+    with pytest.raises(StoreProblem):
+        await ObjectStoreSweep(place, store).remove("executions/x", [])
+
+
+# Presigned URLs
+
+
+def fetch(
+    method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None
+) -> tuple[int, bytes]:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+    connection.request(method, f"{parts.path}?{parts.query}", body or None, headers or {})
+    answer = connection.getresponse()
+    content = answer.read()
+    connection.close()
+    return answer.status, content
+
+
+async def test_presigned_urls_read_and_write_at_the_service_itself(place: Place) -> None:
+    blobs = ObjectBlobStore(place)
+    uri = f"{place.uri}/executions/p/d/e/u/n0/1/a%20b%252F%2B"
+    content = b"content"
+    put_url = await blobs.presigned("PUT", uri, timedelta(hours=1), len(content), sha(content))
+    assert put_url is not None
+    status, _ = await asyncio.to_thread(fetch, "PUT", put_url.url, content, dict(put_url.headers))
+    assert status == 200
+    assert await blobs.read(uri, 0, 100) == content
+    get_url = await blobs.presigned("GET", uri, timedelta(hours=1))
+    assert get_url is not None
+    assert await asyncio.to_thread(fetch, "GET", get_url.url) == (200, content)
+
+
+async def test_a_presigned_upload_is_held_to_its_size_and_checksum_as_amazons_library_would(
+    place: Place,
+) -> None:
+    content = b"content"
+    uri = f"{place.uri}/executions/p/d/e/u/n0/1/a%20b%252F%2B~'!"
+    signed = await ObjectBlobStore(place).presigned("PUT", uri, timedelta(minutes=7), 7, sha(content))
+    assert signed is not None
+    checksum = base64.b64encode(hashlib.sha256(content).digest()).decode()
+    assert signed.headers == {"content-length": "7", "x-amz-checksum-sha256": checksum}
+    parts = urlsplit(signed.url)
+    query = {name: values[0] for name, values in parse_qs(parts.query).items()}
+    assert query["X-Amz-SignedHeaders"] == "content-length;host;x-amz-checksum-sha256"
+    assert query["X-Amz-Expires"] == "420"
+    request = AWSRequest("PUT", f"{parts.scheme}://{parts.netloc}{parts.path}", headers=dict(signed.headers))
+    request.context["timestamp"] = query["X-Amz-Date"]
+    theirs = S3SigV4QueryAuth(Credentials(ACCESS_KEY, SECRET_KEY), "s3", REGION, expires=420)
+    canonical = theirs.canonical_request(_with_query(request, query))
+    assert theirs.signature(theirs.string_to_sign(request, canonical), request) == query["X-Amz-Signature"]
+
+
+def _with_query(request: AWSRequest, query: dict[str, str]) -> AWSRequest:
+    request.params = {name: value for name, value in query.items() if name != "X-Amz-Signature"}
+    return request
+
+
+async def test_nobody_gives_a_hash_to_content_that_was_not_verified(place: Place) -> None:
+    uri = f"{place.uri}/{target(b'x')}"
+    blobs = ObjectBlobStore(place)
+    assert await blobs.presigned("PUT", uri, timedelta(hours=1), 1, sha(b"x")) is None
+    assert await blobs.presigned("GET", uri, timedelta(hours=1)) is not None
+
+
+async def test_urls_name_the_service_as_others_know_it(place: Place) -> None:
+    signed = await ObjectBlobStore(place, "https://objects.example:9000").presigned(
+        "GET", f"{place.uri}/executions/x", timedelta(hours=1)
+    )
+    assert signed is not None
+    assert signed.url.startswith(f"https://objects.example:9000/{place.bucket}/root/executions/x?")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["http://x/y", "s3://", "s3:///x", "s3://bucket/a/../b", "s3://bucket/a//b", "s3://bucket?x", "s3://["],
+)
+def test_what_is_no_store_is_refused_with_a_reason(url: str) -> None:
+    with pytest.raises(NoSuchStore):
+        Place.parse(url)

@@ -1,0 +1,204 @@
+"""An S3 server over real HTTP (moto's), and a proxy before it that is slow or answers with errors.
+
+One server a test process, started when it is first asked for and ended with the process; buckets are cheap,
+so each test takes one of its own.
+"""
+
+from __future__ import annotations
+
+import atexit
+import http.client
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+ACCESS_KEY = "AKIDEXAMPLE"
+SECRET_KEY = "not-a-secret"
+REGION = "us-east-1"
+
+
+@dataclass(frozen=True)
+class S3:
+    """A running server."""
+
+    host: str
+    port: int
+
+    @property
+    def endpoint(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def bucket(self) -> str:
+        """The name of a new bucket."""
+        name = f"test-{uuid.uuid4().hex[:20]}"
+        assert self.request("PUT", f"/{name}")[0] == 200
+        return name
+
+    def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        try:
+            connection.request(method, path, body)
+            answer = connection.getresponse()
+            return answer.status, answer.read()
+        finally:
+            connection.close()
+
+    def environment(self, endpoint: str = "") -> dict[str, str]:
+        """What a process needs to reach it."""
+        return {
+            "AWS_ACCESS_KEY_ID": ACCESS_KEY,
+            "AWS_SECRET_ACCESS_KEY": SECRET_KEY,
+            "AWS_REGION": REGION,
+            "AWS_ENDPOINT": endpoint or self.endpoint,
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+
+_running: list[S3] = []
+
+
+def s3_server() -> S3:
+    """The server of this test process."""
+    if not _running:
+        _running.append(_start())
+    return _running[0]
+
+
+def _start() -> S3:
+    port = _free_port()
+    log = Path(tempfile.mkdtemp(prefix="volery-s3-")) / "moto.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)],
+            stdout=out,
+            stderr=out,
+            start_new_session=True,
+            env={**os.environ, "MOTO_S3_CUSTOM_ENDPOINTS": ""},
+        )
+
+    def end() -> None:
+        process.kill()
+        process.wait()
+        log.unlink(missing_ok=True)
+        log.parent.rmdir()
+
+    atexit.register(end)
+    while True:
+        assert process.poll() is None, log.read_text()
+        try:
+            socket.create_connection(("127.0.0.1", port), 1).close()
+        except OSError:
+            time.sleep(0.05)  # it says nowhere that it listens
+        else:
+            return S3("127.0.0.1", port)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass
+class Faults:
+    """What a proxy does to requests before it passes them on.
+
+    Attributes:
+        fail: says whether a request, by method and path, is answered with 503 and not passed on.
+        cut: says whether its answer is cut off in the middle.
+        delay: seconds that each request waits.
+        seen: the requests that came, `METHOD path`.
+    """
+
+    fail: Callable[[str, str], bool] = field(default=lambda method, path: False)
+    cut: Callable[[str, str], bool] = field(default=lambda method, path: False)
+    delay: float = 0.0
+    seen: list[str] = field(default_factory=list)
+
+
+@contextmanager
+def proxy(server: S3, faults: Faults) -> Iterator[str]:
+    """An endpoint before the server; requests go through it as `faults` say."""
+
+    class Passing(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+        def pass_on(self) -> None:
+            body = self._body()
+            faults.seen.append(f"{self.command} {self.path}")
+            if faults.delay:
+                time.sleep(faults.delay)
+            if faults.fail(self.command, self.path):
+                self._answer(503, [], b"<Error><Code>SlowDown</Code></Error>")
+                return
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+            headers = {name: value for name, value in self.headers.items() if name != "Transfer-Encoding"}
+            connection.request(self.command, self.path, body, headers)
+            answer = connection.getresponse()
+            content = answer.read()
+            kept = [
+                pair
+                for pair in answer.getheaders()
+                if pair[0].lower() not in ("connection", "content-length")
+            ]
+            if self.command == "HEAD":
+                kept.append(("Content-Length", answer.getheader("Content-Length") or "0"))
+            if faults.cut(self.command, self.path) and len(content) > 1:
+                self.send_response(answer.status)
+                for name, value in kept:
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(content)))
+                self.end_headers()
+                self.wfile.write(content[: len(content) // 2])
+                self.wfile.flush()
+                self.connection.shutdown(socket.SHUT_RDWR)
+                self.close_connection = True
+            else:
+                self._answer(answer.status, kept, content)
+            connection.close()
+
+        def _body(self) -> bytes:
+            if self.headers.get("Transfer-Encoding", "").lower() != "chunked":
+                return self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            body = b""
+            while size := int(self.rfile.readline().split(b";")[0], 16):
+                body += self.rfile.read(size)
+                self.rfile.readline()
+            self.rfile.readline()
+            return body
+
+        def _answer(self, status: int, headers: list[tuple[str, str]], content: bytes) -> None:
+            self.send_response(status)
+            for name, value in headers:
+                self.send_header(name, value)
+            if self.command != "HEAD" or status == 503:
+                self.send_header("Content-Length", str(len(content) if self.command != "HEAD" else 0))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on
+
+    front = ThreadingHTTPServer(("127.0.0.1", 0), Passing)
+    front.daemon_threads = True
+    thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{front.server_address[1]}"
+    finally:
+        front.shutdown()
+        front.server_close()
+        thread.join()
