@@ -25,7 +25,8 @@ from volery_dataplane.launch.choosing import CannotLaunch, Chosen, Surrounding, 
 from volery_dataplane.metrics import Sources, table
 from volery_dataplane.settings import Settings, parse
 from volery_dataplane.storage.bundles import BundleLimits, Bundles
-from volery_dataplane.storage.files import FileBlobs
+from volery_dataplane.storage.carried import CarriedBlobs
+from volery_dataplane.storage.choosing import ChosenBlobs
 from volery_dataplane.wire.control_plane import GrpcControlPlane
 from volery_dataplane.wire.credentials import BadCredentials, Credentials
 from volery_dataplane.worker.logs import LogShipper
@@ -70,7 +71,7 @@ async def run(settings: Settings) -> None:
     def logged(pieces: Sequence[LogPiece]) -> None:
         holder[0].logged(pieces)
 
-    blobs = FileBlobs()
+    blobs = ChosenBlobs(settings.storage_access, CarriedBlobs(control_plane, settings.tls_ca))
     chosen: list[Chosen] = []
     around = Surrounding(
         scratch=scratch,

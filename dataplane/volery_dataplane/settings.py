@@ -12,6 +12,7 @@ from volery_telemetry.exposition import UnsafeMetricsAddress
 from volery_telemetry.exposition import parse as parse_metrics
 from volery_telemetry.logs import FORMATS, LEVELS
 
+from volery_dataplane.storage.choosing import STORAGE_ACCESSES, StorageAccess
 from volery_dataplane.wire.choosing import TRANSPORTS, TransportName
 from volery_dataplane.wire.local_stream import local_socket
 
@@ -42,6 +43,9 @@ class Settings:
         bundle_room: bytes of unpacked bundles that are kept, and those in use (VOLERY_WORKER_BUNDLE_ROOM).
         transport: what the work stream travels over: `local`, the control plane's second Unix socket;
             `grpc`; or `auto`, the local one where there is one (VOLERY_WORKER_TRANSPORT).
+        storage_access: how it reaches the object store: `direct`, with the directory or with credentials in
+            its environment; `data-server`, through the control plane; or `auto`, direct where it can
+            (VOLERY_WORKER_STORAGE_ACCESS).
         metrics: `host:port` of Prometheus metrics, loopback only; empty for none (VOLERY_WORKER_METRICS).
         metrics_open: whether others than users of this machine may read them (VOLERY_WORKER_METRICS_OPEN).
         log_format: `console` or `json` (VOLERY_WORKER_LOG_FORMAT).
@@ -70,6 +74,7 @@ class Settings:
     bundle_members_limit: int = 20_000
     bundle_ratio_limit: int = 200
     transport: TransportName = "auto"
+    storage_access: StorageAccess = "auto"
     metrics: str = ""
     metrics_open: bool = False
     log_format: str = "json"
@@ -128,6 +133,10 @@ def parse(arguments: list[str] | None = None) -> Settings:
     run.add_argument("--bundle-room", type=int, default=room, help="bytes of unpacked bundles that are kept")
     transport = environment.get("VOLERY_WORKER_TRANSPORT", "auto")
     run.add_argument("--transport", default=transport, help=f"{', '.join(TRANSPORTS)}: of the work stream")
+    access = environment.get("VOLERY_WORKER_STORAGE_ACCESS", "auto")
+    run.add_argument(
+        "--storage-access", default=access, help=f"{', '.join(STORAGE_ACCESSES)}: to the object store"
+    )
     metrics = environment.get("VOLERY_WORKER_METRICS", "")
     run.add_argument("--metrics", default=metrics, help="host:port of Prometheus metrics; none unless given")
     run.add_argument(
@@ -167,6 +176,10 @@ def parse(arguments: list[str] | None = None) -> Settings:
         parser.error(f"--transport must be one of {', '.join(TRANSPORTS)}, not {given.transport!r}")
     if given.transport == "local" and not local_socket(given.server):
         parser.error("--transport local needs a --server that is a Unix socket")
+    if given.storage_access not in STORAGE_ACCESSES:
+        parser.error(
+            f"--storage-access must be one of {', '.join(STORAGE_ACCESSES)}, not {given.storage_access!r}"
+        )
     if given.log_format not in FORMATS or given.log_level not in LEVELS:
         parser.error(f"logs are {' or '.join(FORMATS)}, of level {', '.join(LEVELS)}")
     if given.metrics:
@@ -185,6 +198,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
         interpreter=given.interpreter,
         bundle_room=given.bundle_room,
         transport=given.transport,
+        storage_access=given.storage_access,
         metrics=given.metrics,
         metrics_open=given.metrics_open,
         log_format=given.log_format,

@@ -76,5 +76,8 @@ class NoBlobs:
     async def get(self, uri: str) -> bytes:
         raise LookupError(uri)
 
+    async def put(self, uri: str, data: bytes) -> None:
+        raise OSError("nothing is stored here")
+
     async def put_file(self, path: str, uri: str) -> None:
         raise OSError("nothing is stored here")

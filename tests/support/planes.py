@@ -37,6 +37,8 @@ class Planes:
     synchronous: str = "full"
     through: str = ""  # where workers connect, when something stands between them and the control plane
     transport: str = "auto"
+    storage_url: str = ""  # of an object store; a directory where not given
+    serving: tuple[str, ...] = ()  # further options of the control plane
     run_id: str = field(default_factory=lambda: uuid.uuid4().hex)
     control_plane: subprocess.Popen[bytes] | None = None
     worker: subprocess.Popen[bytes] | None = None
@@ -72,8 +74,15 @@ class Planes:
         self.control_plane = self._start(
             "control-plane",
             *("-m", "volery_controlplane", "serve", "--database", self.database, "--listen", self.target),
-            *("--storage", str(self.storage), "--migrate", "--synchronous", self.synchronous),
+            *(
+                "--storage",
+                self.storage_url or str(self.storage),
+                "--migrate",
+                "--synchronous",
+                self.synchronous,
+            ),
             *("--lease-seconds", str(self.lease_seconds)),
+            *self.serving,
         )
 
     def start_worker(self) -> None:

@@ -192,8 +192,14 @@ def proxy(server: S3, faults: Faults) -> Iterator[str]:
 
         do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = pass_on
 
-    front = ThreadingHTTPServer(("127.0.0.1", 0), Passing)
-    front.daemon_threads = True
+    class Front(ThreadingHTTPServer):
+        daemon_threads = True
+        request_queue_size = 128
+
+        def handle_error(self, request: object, client_address: object) -> None:
+            pass  # whoever asked is gone
+
+    front = Front(("127.0.0.1", 0), Passing)
     thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:

@@ -57,7 +57,7 @@ class Scope(Protocol):
 
     @property
     def access(self) -> str:
-        """How the attempt reaches the server: address, authorities and token, each a line; or empty."""
+        """How the attempt reaches its servers: see `TaskContext.access`."""
 
 
 class Runner:
@@ -93,7 +93,7 @@ class Runner:
                 scope.access,
             )
         )
-        workspace = Workspace(context.storage_prefix, context.working_dir)
+        workspace = Workspace(context.storage_prefix, context.working_dir, context.access)
         arguments = self._arguments(inputs, workspace)
         token = _current.set(context)
         try:

@@ -18,7 +18,7 @@ from volery._literals.references import references
 from volery._literals.values import Literal
 from volery._plain_values import UnfitValueError, literal, plain
 from volery.errors import NotFoundError, StorageError
-from volery.storage import Stored, Workspace
+from volery.storage import Stored, Workspace, is_registered
 from volery.types.engine import ValueMismatch
 
 if TYPE_CHECKING:
@@ -82,10 +82,10 @@ class RemoteWorkspace(Workspace):
         except NotFoundError as problem:
             raise StorageError(f"cannot read {uri}: {problem.message}") from problem
 
-    def local(self, uri: str) -> Path:
+    def local(self, uri: str, sha256: str = "") -> Path:
         """A path where an object can be read, fetched if need be."""
         if not self._is_remote(uri):
-            return super().local(uri)
+            return super().local(uri, sha256)
         name = Path(urlsplit(uri).path).name or "object"
         place = self.scratch() / hashlib.sha256(uri.encode()).hexdigest()[:16] / name
         if not place.exists():
@@ -106,7 +106,10 @@ class RemoteWorkspace(Workspace):
         return values.BlobValue(uri=stored.uri, size_bytes=stored.size_bytes, sha256=stored.sha256)
 
     def _is_remote(self, uri: str) -> bool:
-        return urlsplit(uri).scheme == "file" and not self.reaches_files
+        scheme = urlsplit(uri).scheme
+        if scheme == "file":
+            return not self.reaches_files
+        return scheme in ("s3", "gs", "az") and not is_registered(scheme)
 
 
 class Reader:

@@ -369,6 +369,10 @@ class Client:
         """Tell whether the store has content with a SHA-256."""
         return await self._call(self._data.stat_blob, request)
 
+    async def sign_blobs(self, request: data.SignBlobsRequest) -> data.SignBlobsResponse:
+        """Get URLs by which content is read and written over HTTP, without credentials, for a while."""
+        return await self._call(self._data.sign_blobs, request)
+
     # projects
 
     async def create_project(self, request: project.CreateProjectRequest) -> project.CreateProjectResponse:

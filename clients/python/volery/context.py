@@ -24,7 +24,9 @@ class TaskContext:
         working_dir: a directory of this attempt alone, empty at the start.
         traceparent: the W3C trace context of this attempt, to be passed on to services that are called;
             empty when it is not traced.
-        access: what `remote` opens the server with; holds a token, and is not said by `repr`.
+        access: how the attempt reaches its servers, each a line: the server's address, the file of
+            authorities by which servers are known, a token, the data server's URL; lines may be empty, the
+            last one may be missing. Empty where there are none. Holds a token, and is not said by `repr`.
     """
 
     execution: str = ""
@@ -64,13 +66,14 @@ class TaskContext:
         from volery.errors import ConfigurationError
         from volery.remote import Remote
 
-        if not self.access:
+        server, _, rest = self.access.partition("\n")
+        if not server:
             raise ConfigurationError(
                 "a plain Python call has no server"
                 if self.is_local
                 else "the server has not said where its tasks reach it; its option --public-address does"
             )
-        server, tls_ca, token = self.access.split("\n")
+        tls_ca, token = rest.split("\n")[:2]
         project, domain, _ = self.execution.split("/")
         shown = Credentials(token=token, tls_ca=tls_ca)
         return Remote(server, project=project, domain=domain, credentials=shown)

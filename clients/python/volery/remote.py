@@ -15,18 +15,16 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from volery import _raw_values
 from volery._catalog import Catalog, paged
 from volery._connection import Address
 from volery._idl.voleryidl.core import v1 as core
-from volery._idl.voleryidl.data import v1 as data
 from volery._idl.voleryidl.event import v1 as event
 from volery._idl.voleryidl.execution import v1 as wire
-from volery._idl.voleryidl.project import v1 as projects
 from volery._loop_thread import LoopThread
+from volery._transfer import LARGE, ServerTransfer
 from volery._values import Reader, RemoteWorkspace, literals_by_annotation, literals_by_type, serialised
 from volery._wire_types import WireInterface
 from volery.client import Client, new_request_id
@@ -38,7 +36,6 @@ from volery.executions import Execution, execution_from_wire
 from volery.launch_plan import interface_of
 from volery.register import Registration, prepare, registered_name, send
 from volery.run import Run
-from volery.storage import Stored
 from volery.task import Task
 from volery.workflow import Workflow
 
@@ -134,7 +131,7 @@ class Remote(Catalog):
         self._clients: list[Client] = []
         self._versions: dict[tuple[str, str], str] = {}
         self._entities: dict[tuple[str, str, str], EntityFacts] = {}
-        self._transfer = _Transfer(self)
+        self._transfer = ServerTransfer(self)
         self._workspace = RemoteWorkspace(self._transfer, reaches_files=self._address.path is not None)
         self._finalizer = weakref.finalize(self, _shut_down, self._loop, self._clients)
 
@@ -210,6 +207,9 @@ class Remote(Catalog):
             include=include,
             everything=everything,
         )
+        bundle = prepared.bundle
+        if bundle is not None and len(bundle) >= LARGE and not dry_run:
+            self._transfer.upload(bundle.content)  # so that it is there, and is not sent over gRPC
         sending = send(
             self.client, prepared, project=project, domain=domain, activate=activate, dry_run=dry_run
         )
@@ -364,44 +364,6 @@ class Remote(Catalog):
             case _:
                 kind = core.EntityKind.LAUNCH_PLAN
         return self._identifier(kind, name, version or self._versions.get((kind.name or "", name), ""))
-
-
-class _Transfer:
-    """Carries bytes through a server's data service."""
-
-    def __init__(self, remote: Remote) -> None:
-        self._remote = weakref.proxy(remote)
-        self._limit = 0
-
-    def upload(self, content: bytes) -> str:
-        remote = self._remote
-        config = remote.config
-        sending = remote.client.upload_blob(content, project=config.project, domain=config.domain)
-        uri: str = remote._loop.call(sending).uri
-        return uri
-
-    def upload_file(self, source: Path) -> Stored:
-        remote = self._remote
-        config = remote.config
-        sending = remote.client.upload_file(source, project=config.project, domain=config.domain)
-        header, answer = remote._loop.call(sending)
-        return Stored(answer.uri, header.size_bytes, header.sha256)
-
-    def download_file(self, uri: str, target: Path) -> None:
-        request = data.DownloadBlobRequest(uri=uri)
-        self._remote._loop.call(self._remote.client.download_file(request, target))
-
-    def download(self, uri: str) -> bytes:
-        content: bytes = self._remote._loop.call(
-            self._remote.client.download_blob(data.DownloadBlobRequest(uri=uri))
-        )
-        return content
-
-    def inline_limit(self) -> int:
-        if not self._limit:
-            asked = self._remote.client.get_server_info(projects.GetServerInfoRequest())
-            self._limit = self._remote._loop.call(asked).inline_value_limit
-        return self._limit
 
 
 def _shut_down(loop: LoopThread, clients: list[Client]) -> None:

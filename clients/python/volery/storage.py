@@ -1,7 +1,8 @@
 """This module reads and writes the object store that values too large to travel lie in.
 
-A store is found by the scheme of a URI; `file://` is built in, others are added with
-`register_storage`. A `Workspace` is where one attempt puts what it makes and keeps what it fetched.
+A store is found by the scheme of a URI; `file://` is built in, and so are `s3://`, `gs://` and `az://` where
+a data server gives signed URLs; others are added with `register_storage`. A `Workspace` is where one attempt
+puts what it makes and keeps what it fetched.
 Most tasks pass small values only: what it takes to store is imported where it is used.
 """
 
@@ -16,6 +17,8 @@ from volery.errors import StorageError
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+    from volery._signed_storage import SignedStorage, Upload
 
 _PIECE: Final = 1 << 20
 
@@ -61,9 +64,17 @@ def storage_of(uri: str) -> Storage:
     if scheme not in _open:
         if scheme not in _storages:
             known = ", ".join(sorted(_storages))
-            raise StorageError(f"no storage is known for {uri}; there is one for: {known}")
+            raise StorageError(
+                f"no storage is known for {uri}; there is one for: {known}. Tasks reach s3://, gs:// and az://"
+                " by the server's data server (--data-listen)"
+            )
         _open[scheme] = _storages[scheme]()
     return _open[scheme]
+
+
+def is_registered(scheme: str) -> bool:
+    """Whether somebody added a storage of a scheme, or it is built in."""
+    return scheme in _storages
 
 
 def is_uri(text: str) -> bool:
@@ -83,10 +94,18 @@ class Workspace:
     """Where one attempt puts what it makes, and keeps what it fetched.
 
     Without a prefix nothing can be put: values are read, or are small.
+
+    Args:
+        prefix: a URI of a prefix that belongs to the attempt alone.
+        directory: for what is fetched or being made.
+        access: how the attempt reaches its servers, see `TaskContext.access`.
     """
 
-    def __init__(self, prefix: str = "", directory: str | Path = "") -> None:
+    def __init__(self, prefix: str = "", directory: str | Path = "", access: str = "") -> None:
         self._prefix = prefix.rstrip("/")
+        self._access = access
+        self._signed: SignedStorage | None = None
+        self._is_here: bool | None = None
         self._wanted = directory
         self._directory: Path | None = None
 
@@ -106,7 +125,7 @@ class Workspace:
         import hashlib
 
         uri = self.place(name)
-        storage_of(uri).write(uri, data)
+        self._storage(uri).write(uri, data)
         return Stored(uri, len(data), hashlib.sha256(data).hexdigest())
 
     def put_file(self, source: Path, uri: str = "") -> Stored:
@@ -119,15 +138,54 @@ class Workspace:
             while piece := stream.read(_PIECE):
                 digest.update(piece)
             size = stream.tell()
-        storage_of(uri).upload(source, uri)
+        storage = self._storage(uri)
+        if storage is self._signed and self._signed is not None:
+            self._signed.upload_known(_upload(source, uri, size, digest.hexdigest()))
+        else:
+            storage.upload(source, uri)
         return Stored(uri, size, digest.hexdigest())
 
     def put_directory(self, root: Path, names: Iterable[Path]) -> tuple[str, int]:
         """Puts files below a directory, at a place of their own; answers its URI and their size."""
         uri, size = self.place(root.name), 0
+        if self._storage(uri) is self._signed and self._signed is not None:
+            return uri, self._put_together(self._signed, root, names, uri)
         for name in names:
             size += self.put_file(root / name, f"{uri}/{_quoted(name.as_posix())}").size_bytes
         return uri, size
+
+    @staticmethod
+    def _put_together(storage: SignedStorage, root: Path, names: Iterable[Path], uri: str) -> int:
+        """Puts files some at a time; gives their size."""
+        from volery._signed_storage import described
+
+        uploads = [described(root / name, f"{uri}/{_quoted(name.as_posix())}") for name in names]
+        storage.upload_all(uploads)
+        return sum(one.size for one in uploads)
+
+    def _storage(self, uri: str) -> Storage:
+        """The storage that a URI lies in, as this attempt reaches it."""
+        scheme = uri.partition("://")[0]
+        if self._access and (scheme not in _storages or (scheme == "file" and not self._is_on_disk(uri))):
+            if self._signed is None:
+                from volery._signed_storage import Access, SignedStorage  # loaded by those who store
+
+                found = Access.of(self._access)
+                self._signed = SignedStorage(found) if found is not None else None
+            if self._signed is not None:
+                return self._signed
+        return storage_of(uri)
+
+    def _is_on_disk(self, uri: str) -> bool:
+        """Whether a file of the installation's store is one of this machine; others always are."""
+        root, executions, _ = self._prefix.partition("/executions/")
+        if not executions or not uri.startswith(f"{root}/"):
+            return True
+        if self._is_here is None:
+            from urllib.parse import unquote, urlsplit
+
+            self._is_here = os.path.isdir(unquote(urlsplit(root).path))
+        return self._is_here
 
     def scratch_file(self, name: str) -> Path:
         """A path for something that is being made, that nothing lies at."""
@@ -154,22 +212,31 @@ class Workspace:
 
     def read(self, uri: str) -> bytes:
         """The content of an object."""
-        return storage_of(uri).read(uri)
+        return self._storage(uri).read(uri)
 
-    def local(self, uri: str) -> Path:
-        """A path where an object can be read."""
-        return storage_of(uri).local(uri, self.scratch())
+    def local(self, uri: str, sha256: str = "") -> Path:
+        """A path where an object can be read; what is fetched is held to its checksum, where one is given."""
+        storage = self._storage(uri)
+        if storage is self._signed and self._signed is not None:
+            return self._signed.local(uri, self.scratch(), sha256)
+        return storage.local(uri, self.scratch())
 
     def local_directory(self, uri: str, *, is_empty: bool = False) -> Path:
         """A path where all objects below a prefix can be read. Stores keep no trace of an empty one."""
         try:
-            return storage_of(uri).local_directory(uri, self.scratch())
+            return self._storage(uri).local_directory(uri, self.scratch())
         except StorageError:
             if not is_empty:
                 raise
         path = self.scratch_file("empty")
         path.mkdir()
         return path
+
+
+def _upload(source: Path, uri: str, size: int, sha256: str) -> Upload:
+    from volery._signed_storage import Upload
+
+    return Upload(source, uri, size, sha256)
 
 
 def _quoted(name: str) -> str:

@@ -23,6 +23,10 @@ class FileBlobs:
         except FileNotFoundError as missing:
             raise LookupError(f"nothing lies at {uri}") from missing
 
+    async def put(self, uri: str, data: bytes) -> None:
+        """Puts content at a URI, all of it or nothing; as `put_file` does."""
+        await asyncio.to_thread(_write, data, local_path(uri))
+
     async def put_file(self, path: str, uri: str) -> None:
         """Puts a file's content at a URI, all of it or nothing; the file may be gone afterwards.
 
@@ -41,6 +45,15 @@ def local_path(uri: str) -> Path:
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         raise ValueError(f"only file:// URIs can be written here, not {uri}")
     return Path(unquote(parts.path))
+
+
+def _write(data: bytes, target: Path) -> None:
+    _make_directory(target.parent)
+    scratch = target.with_name(target.name + ".part")
+    scratch.write_bytes(data)
+    flush(scratch)
+    os.replace(scratch, target)
+    flush(target.parent)
 
 
 def _put(source: Path, target: Path) -> None:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import grpc
 import structlog
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
-from voleryidl.data.v1.data_service_pb2 import DownloadBlobRequest
+from voleryidl.data.v1.data_service_pb2 import (
+    DownloadBlobRequest,
+    SignBlobsRequest,
+    SignBlobsResponse,
+    SignedUpload,
+)
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceStub
 from voleryidl.worker.v1.worker_service_pb2 import (
     AttemptName,
@@ -115,6 +120,26 @@ class GrpcControlPlane:
                     )
                 content += piece.chunk
         return bytes(content)
+
+    async def content(self, uri: str) -> bytes:
+        """The content at a URI of the object store; raises Unreachable or LookupError."""
+        content = bytearray()
+        with _translated():
+            request = DownloadBlobRequest(uri=uri)
+            call = self._data.DownloadBlob(request, wait_for_ready=True, metadata=self._bearer.metadata())
+            async for piece in call:
+                content += piece.chunk
+        return bytes(content)
+
+    async def signed_upload(self, uri: str, size: int, sha256: str) -> tuple[str, Mapping[str, str]]:
+        """A URL to put content to, and the headers that go with it; raises Unreachable or LookupError."""
+        asked = SignBlobsRequest(uploads=[SignedUpload(uri=uri, size_bytes=size, sha256=sha256)])
+        with _translated():
+            answer: SignBlobsResponse = await self._data.SignBlobs(
+                asked, wait_for_ready=True, metadata=self._bearer.metadata()
+            )
+        (signed,) = answer.uploads
+        return signed.url, signed.headers
 
     async def serve(self, listener: StreamListener) -> None:
         """Keeps a stream open until cancelled."""

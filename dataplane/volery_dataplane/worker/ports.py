@@ -50,8 +50,9 @@ class AttemptOrder:
         environment: variables of the execution, laid over the task's.
         storage_prefix: a URI of a prefix that belongs to this attempt alone.
         inline_limit: outputs of more bytes than this are put below the prefix.
-        access: how the attempt reaches the control plane: an address, the file of authorities by which it is
-            known, and a token, each a line; "" where it cannot.
+        access: how the attempt reaches its servers, each a line: the control plane's address, the file of
+            authorities by which servers are known, a token, the data server's URL; lines may be empty. ""
+            where it reaches none.
         running_timeout: seconds of running after which the launcher ends the attempt; None for never.
         queued_timeout: seconds of waiting for a place after which it ends it; None for never.
         traceparent: the W3C trace context of the attempt; empty when it is not traced.
@@ -294,8 +295,11 @@ class Blobs(Protocol):
     async def get(self, uri: str) -> bytes:
         """The content at a URI; raises Unreachable or LookupError."""
 
+    async def put(self, uri: str, data: bytes) -> None:
+        """Puts content at a URI, all of it or nothing; raises as `get`."""
+
     async def put_file(self, path: str, uri: str) -> None:
-        """Puts a file's content at a URI."""
+        """Puts a file's content at a URI; the file may be gone afterwards; raises as `get`."""
 
 
 class Clock(Protocol):

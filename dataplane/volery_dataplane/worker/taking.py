@@ -216,6 +216,7 @@ class Taking:
                 uid=first.uid,
                 attempt_key=first.attempt_key,
                 task_server=self._task_server,
+                data_server=self._data_server,
                 tls_ca=self._tls_ca,
                 data_server=self._data_server,
                 options=first.options,

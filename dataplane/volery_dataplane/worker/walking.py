@@ -57,6 +57,7 @@ class Surroundings:
     uid: str = ""
     attempt_key: bytes = field(default=b"", repr=False)
     task_server: str = ""  # where tasks reach the control plane; "" where they cannot
+    data_server: str = ""  # where they reach the data server; "" where there is none
     tls_ca: str = ""  # the authorities by which they know it
     data_server: str = ""  # where tasks reach large values over HTTP; "" where they cannot
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
@@ -303,10 +304,11 @@ class Walking:
     def _access(self, path: str, attempt: int) -> str:
         """How an attempt reaches the control plane, with a token of its own; "" where it cannot."""
         around = self.surroundings
-        if not around.task_server or not around.attempt_key:
+        if not (around.task_server or around.data_server) or not around.attempt_key:
             return ""
         claim = AttemptClaim(self.key, around.uid, self.token, path, attempt)
-        return f"{around.task_server}\n{around.tls_ca}\n{mint(around.attempt_key, claim)}"
+        token = mint(around.attempt_key, claim)
+        return f"{around.task_server}\n{around.tls_ca}\n{token}\n{around.data_server}"
 
     def cancelled_keys(self, wave: Wave) -> list[AttemptKey]:
         """The launcher's names of the attempts that a wave cancels."""

@@ -19,7 +19,8 @@ from support.verdicts import ROOM
 def prey(request: pytest.FixtureRequest) -> Iterator[Prey]:
     with tempfile.TemporaryDirectory(prefix="volery-") as name:
         url = fresh_postgres() if request.param == "postgresql" else ""
-        planes = Planes(Path(name), url, synchronous="off", lease_seconds=3600.0)
+        serving = ("--data-listen", "127.0.0.1:0")
+        planes = Planes(Path(name), url, synchronous="off", lease_seconds=3600.0, serving=serving)
         planes.start_control_plane()
         planes.wait_until_ready()
         try:

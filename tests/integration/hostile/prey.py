@@ -23,6 +23,8 @@ from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions, LaunchPlanTempla
 from voleryidl.data.v1.data_service_pb2 import (
     BlobHeader,
     DownloadBlobRequest,
+    SignBlobsRequest,
+    SignedUpload,
     StatBlobRequest,
     UploadBlobRequest,
 )
@@ -153,6 +155,12 @@ class Prey:
         self.say("UploadBlob", UploadBlobRequest(header=header), UploadBlobRequest(chunk=b"hello"))
         self.say("StatBlob", StatBlobRequest(sha256=HASH))
         self.say("DownloadBlob", DownloadBlobRequest(sha256=HASH))
+        root = self.planes.storage.as_uri()
+        made = f"{root}/executions/demo/development/{HELD}/0123abcd/n0/1/x"
+        upload = SignedUpload(uri=made, size_bytes=5, sha256=HASH)
+        asked = SignBlobsRequest(downloads=[made], uploads=[upload], prefixes=[made])
+        asked.lifetime.FromSeconds(60)
+        self.say("SignBlobs", asked)
 
     def _create(self, name: str) -> None:
         options = ExecutionOptions(labels={"a": "b"}, tags=["t"])

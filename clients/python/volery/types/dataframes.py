@@ -64,7 +64,7 @@ class DataFrameConverter(Converter["pd.DataFrame"]):
         table: DatasetValue = literal.value
         if table.format not in ("", "parquet"):
             raise ValueMismatch("DataFrame", f"the table is stored as {table.format}, not as parquet")
-        return pandas.read_parquet(workspace.local(table.uri))
+        return pandas.read_parquet(workspace.local(table.uri, table.sha256))
 
     def is_exactly(self, value: object) -> bool:
         pandas = sys.modules.get("pandas")

@@ -100,7 +100,7 @@ class File(_Reference):
     def path(self) -> Path:
         """A local path; what lies elsewhere is fetched first. What came from a store is not to be changed."""
         if self._path is None:
-            self._path = (self._workspace or _own_workspace()).local(self.uri)
+            self._path = (self._workspace or _own_workspace()).local(self.uri, self.sha256)
         return self._path
 
     @property
@@ -142,8 +142,10 @@ _plain = Workspace()
 
 def _own_workspace() -> Workspace:
     """The working directory of the attempt; in plain Python, one of this process."""
-    directory = current_context().working_dir
-    return Workspace("", directory) if directory else _plain
+    context = current_context()
+    if not context.working_dir:
+        return _plain
+    return Workspace(context.storage_prefix, context.working_dir, context.access)
 
 
 def _files_below(root: Path) -> list[Path]:

@@ -202,6 +202,9 @@ class HandBlobs:
     async def get(self, uri: str) -> bytes:
         raise LookupError(uri)
 
+    async def put(self, uri: str, data: bytes) -> None:
+        raise OSError("nothing can be stored here")
+
     async def put_file(self, path: str, uri: str) -> None:
         raise OSError("nothing can be stored here")
 
