@@ -46,7 +46,7 @@ lint: install .build/third_party ## ruff, mypy, import rules, buf
 	$(BIN)/buf format --diff --exit-code idl >/dev/null
 
 test: install ## Unit, integration and scenario tests, on SQLite and PostgreSQL
-	$(BIN)/pytest -q -n 2 -m "not crash and not docs and not deep"
+	$(BIN)/pytest -q -n 2 -m "not crash and not docs and not deep and not kubernetes"
 
 test-deep: install ## Wheels in empty environments, the commands of the documentation, longer searches
 	VOLERY_TEST_PROFILE=deep $(BIN)/pytest -q -m "docs or deep" tests
