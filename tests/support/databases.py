@@ -38,11 +38,11 @@ def empty_postgres() -> str:
     return create_postgres("template0")
 
 
-def create_postgres(template: str) -> str:
+def create_postgres(template: str, options: str = "") -> str:
     """The URL of a new database cloned from another one."""
     name = f"volery_{uuid.uuid4().hex}"
     with psycopg.connect(_server(), autocommit=True) as connection:
-        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        connection.execute(f"CREATE DATABASE {name} TEMPLATE {template} {options}".encode())
     return _named(name)
 
 

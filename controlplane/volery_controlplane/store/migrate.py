@@ -110,22 +110,39 @@ def _config(connection: Connection) -> Config:
 @contextmanager
 def _connection(url: str) -> Iterator[Connection]:
     parsed = make_url(url)
+    arguments: dict[str, str] = {}
     if parsed.get_backend_name() == "postgresql":
         parsed = parsed.set(drivername="postgresql+psycopg")
+        # Else the driver gives bytes where the database has no encoding, before it could be refused.
+        arguments["client_encoding"] = "utf8"
     elif parsed.database:
         Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(parsed, poolclass=NullPool)
+    engine = create_engine(parsed, poolclass=NullPool, connect_args=arguments)
     if engine.dialect.name == "sqlite":
         event.listen(engine, "connect", _leave_transactions_to_us)
         event.listen(engine, "begin", _begin)
     try:
         with engine.begin() as connection:
+            _require_unicode(connection)
             yield connection
     except DBAPIError as error:
         shown = parsed.render_as_string(hide_password=True)
         raise Unavailable(f"the database {shown} cannot be used: {error.orig}") from error
     finally:
         engine.dispose()
+
+
+def _require_unicode(connection: Connection) -> None:
+    """Refuses a PostgreSQL database that would keep texts in another encoding, or as they come."""
+    if connection.dialect.name != "postgresql":
+        return
+    encoding = connection.scalar(text("SHOW server_encoding"))
+    if encoding != "UTF8":
+        raise Invalid(
+            f"the database's encoding is {encoding}, which has no place for texts of all languages; make one"
+            " with: createdb --encoding=UTF8 --template=template0",
+            metadata={"encoding": str(encoding)},
+        )
 
 
 def _leave_transactions_to_us(connection: DBAPIConnection, record: object) -> None:

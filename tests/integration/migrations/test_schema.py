@@ -10,8 +10,8 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, inspect, make_url, text
 from sqlalchemy.pool import NullPool
-from support.databases import drop_postgres, empty_postgres, spare_the_disk
-from volery_controlplane.domain.errors import Unavailable
+from support.databases import create_postgres, drop_postgres, empty_postgres, spare_the_disk
+from volery_controlplane.domain.errors import Invalid, Unavailable
 from volery_controlplane.store import migrate
 from volery_controlplane.store.database import SqlDatabase
 from volery_controlplane.store.tables import metadata
@@ -129,6 +129,16 @@ def test_a_database_at_another_revision_is_refused(url: str) -> None:
     with pytest.raises(Unavailable) as refused:
         SqlDatabase.open(url)
     assert "is at revision 9999" in refused.value.message
+
+
+def test_a_database_that_cannot_hold_all_texts_is_refused() -> None:
+    url = create_postgres("template0", "ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'")
+    try:
+        for act in (migrate.ensure_schema, migrate.require_head):
+            with pytest.raises(Invalid, match="encoding is SQL_ASCII"):
+                act(url)
+    finally:
+        drop_postgres(url)
 
 
 async def test_a_new_database_is_made_while_opening(url: str) -> None:
