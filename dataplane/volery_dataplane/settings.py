@@ -15,6 +15,7 @@ from volery_telemetry.logs import FORMATS, LEVELS
 from volery_dataplane.storage.choosing import STORAGE_ACCESSES, StorageAccess
 from volery_dataplane.wire.choosing import TRANSPORTS, TransportName
 from volery_dataplane.wire.local_stream import local_socket
+from volery_dataplane.wire.servers import addresses
 
 MIB = 1024 * 1024
 LAUNCHERS = ("process", "kubernetes")
@@ -27,7 +28,8 @@ class Settings:
     """A worker's settings.
 
     Attributes:
-        server: the control plane, `unix:///path`, `host:port` or `https://host:port` (VOLERY_SERVER).
+        server: the control plane, `unix:///path`, `host:port` or `https://host:port`, or several on one
+            database, separated by commas (VOLERY_SERVER).
         worker_id: stable name; one live worker a name (VOLERY_WORKER_ID).
         state: directory for bundles, scratch files and the name's lock (VOLERY_WORKER_STATE).
         launcher: what runs tasks: `process`, or `kubernetes` for pods (VOLERY_WORKER_LAUNCHER).
@@ -96,7 +98,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
     run.add_argument(
         "--server",
         default=environment.get("VOLERY_SERVER", "127.0.0.1:8470"),
-        help="the control plane: unix:///path, host:port or https://host:port",
+        help="the control plane: unix:///path, host:port or https://host:port; several with commas",
     )
     run.add_argument(
         "--worker-id",
@@ -174,7 +176,9 @@ def parse(arguments: list[str] | None = None) -> Settings:
         parser.error("--slots must be at least 1")
     if given.transport not in TRANSPORTS:
         parser.error(f"--transport must be one of {', '.join(TRANSPORTS)}, not {given.transport!r}")
-    if given.transport == "local" and not local_socket(given.server):
+    if not addresses(given.server):
+        parser.error("--server names no control plane")
+    if given.transport == "local" and not all(map(local_socket, addresses(given.server))):
         parser.error("--transport local needs a --server that is a Unix socket")
     if given.storage_access not in STORAGE_ACCESSES:
         parser.error(

@@ -7,7 +7,7 @@ import threading
 import time
 import uuid
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -122,6 +122,7 @@ class Caller:
     stubs: Stubs
     refusals: Counter[Said] = field(default_factory=Counter)
     runs: list[Run] = field(default_factory=list)
+    names: str = ""  # what names of executions begin with, where there are other callers
     _numbers: int = 0
 
     def patiently(self, call: Callable[..., T], request: Any, while_: tuple[grpc.StatusCode, ...] = ()) -> T:
@@ -148,7 +149,7 @@ class Caller:
         request = CreateExecutionRequest(
             project=PROJECT,
             domain=DOMAIN,
-            name=name or f"{workflow}-{self._numbers}",
+            name=name or f"{self.names}{workflow}-{self._numbers}",
             target=identifier(EntityKind.ENTITY_KIND_WORKFLOW, workflow),
             inputs=integers(**{"n" if workflow == "wide" else "x": given}),
         )
@@ -210,11 +211,13 @@ class Caller:
         return failures
 
     @contextmanager
-    def feeding(self, chance: random.Random, pause: float = 0.6) -> Iterator[None]:
+    def feeding(
+        self, chance: random.Random, pause: float = 0.6, kinds: Mapping[str, int] | None = None
+    ) -> Iterator[None]:
         """Keeps executions coming, so that whatever happens hits some."""
         stop = threading.Event()
         problems: list[BaseException] = []
-        kinds = {"chain": 1, "flaky": 0, "wide": 40}
+        kinds = kinds or {"chain": 1, "flaky": 0, "wide": 40}
 
         def feed() -> None:
             try:

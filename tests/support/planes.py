@@ -70,17 +70,21 @@ class Planes:
         """What tasks have noted; see `pipelines.note_start`."""
         return self.directory / "starts"
 
+    @property
+    def everybody(self) -> list[subprocess.Popen[bytes]]:
+        """The processes that were started last, workers first."""
+        found = (*self.others, self.worker, self.control_plane)
+        return [process for process in found if process is not None]
+
     def start_control_plane(self) -> None:
-        self.control_plane = self._start(
-            "control-plane",
-            *("-m", "volery_controlplane", "serve", "--database", self.database, "--listen", self.target),
-            *(
-                "--storage",
-                self.storage_url or str(self.storage),
-                "--migrate",
-                "--synchronous",
-                self.synchronous,
-            ),
+        self.control_plane = self._start_control_plane("control-plane", self.target)
+
+    def _start_control_plane(self, name: str, target: str) -> subprocess.Popen[bytes]:
+        return self._start(
+            name,
+            *("-m", "volery_controlplane", "serve", "--database", self.database, "--listen", target),
+            *("--storage", self.storage_url or str(self.storage)),
+            *("--migrate", "--synchronous", self.synchronous),
             *("--lease-seconds", str(self.lease_seconds)),
             *self.serving,
         )
@@ -131,7 +135,7 @@ class Planes:
 
     def wait_until_ready(self) -> None:
         """Waits until the processes that were started last serve, or have ended."""
-        for process in (self.control_plane, self.worker, *self.others):
+        for process in self.everybody:
             fd = self._ready.pop(process.pid, None) if process is not None else None
             if fd is not None:
                 with os.fdopen(fd) as stream:
@@ -145,8 +149,12 @@ class Planes:
             victim.send_signal(signal.SIGKILL)
         for victim in victims:
             victim.wait()
-            if victim.pid in self._ready:
-                os.close(self._ready.pop(victim.pid))
+            self.forget(victim)
+
+    def forget(self, process: subprocess.Popen[bytes]) -> None:
+        """It has ended: nobody waits for its readiness any more."""
+        if process.pid in self._ready:
+            os.close(self._ready.pop(process.pid))
 
     def kill_below(self, kind: str, choose: Callable[[list[psutil.Process]], psutil.Process]) -> bool:
         """kill -9 of a process below the worker: a warden, a zygote or a task; False when there is none."""
@@ -175,17 +183,16 @@ class Planes:
         for process in marked(self.run_id):
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        for known in (self.control_plane, self.worker, *self.others):
-            if known is not None:
-                known.wait()
+        for known in self.everybody:
+            known.wait()
         for fd in self._ready.values():
             os.close(fd)
         self._ready.clear()
 
     def stop(self) -> None:
         """SIGTERM to the worker, then to the control plane; both must end by themselves."""
-        for process in (*self.others, self.worker, self.control_plane):
-            if process is not None and process.poll() is None:
+        for process in self.everybody:
+            if process.poll() is None:
                 process.terminate()
                 try:
                     process.wait(timeout=30)
@@ -205,8 +212,7 @@ class Planes:
 
     def leftovers(self) -> list[psutil.Process]:
         """Processes of this run other than the two planes, waited for until they are gone."""
-        planes = (self.worker, self.control_plane, *self.others)
-        mine = {process.pid for process in planes if process is not None}
+        mine = {process.pid for process in self.everybody}
         found = [process for process in marked(self.run_id) if process.pid not in mine]
         _, alive = psutil.wait_procs(found, timeout=10)
         return alive

@@ -9,21 +9,19 @@ message that is sent again. Everything else becomes a typed error at once.
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import random
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 import h2.exceptions
 from grpclib import GRPCError, Status
-from grpclib.client import Channel
-from grpclib.config import Configuration
 from grpclib.events import SendRequest, listen
 from grpclib.exceptions import StreamTerminatedError
 
-from volery._status_details import StatusDetailsCodec, to_error
+from volery._addresses import Address
+from volery._roaming import RoamingChannel
+from volery._status_details import to_error
 from volery.credentials import Bearer, Credentials
 from volery.errors import (
     ConfigurationError,
@@ -35,63 +33,9 @@ from volery.errors import (
 
 T = TypeVar("T")
 
-DEFAULT_PORT = 8470
-KEEPALIVE_TIME = 60.0
 FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0
-LARGEST_MESSAGE_WINDOW = 16 * 2**20
 NO_CREDENTIALS = Credentials()
-
-
-@dataclass(frozen=True, slots=True)
-class Address:
-    """Where a control plane listens: a Unix socket, or a host and port with or without TLS."""
-
-    path: str | None = None
-    host: str = ""
-    port: int = DEFAULT_PORT
-    tls: bool = False
-
-    @property
-    def is_private(self) -> bool:
-        """Whether nobody on the way can read what is sent: over TLS, or without leaving the machine."""
-        if self.path is not None or self.tls or self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
-
-    @classmethod
-    def parse(cls, server: str, *, tls: bool = False) -> Address:
-        """Read `unix:///path`, `host`, `host:port`, `[::1]:port`, `http://host:port` or `https://host:port`.
-
-        `tls` says what a host and port without a scheme mean.
-        """
-        text = server.strip()
-        if text.startswith("unix:"):
-            path = text.removeprefix("unix:")
-            path = path.removeprefix("//")
-            if not path.startswith("/"):
-                raise ConfigurationError(
-                    f"server {server!r}: a Unix socket needs an absolute path, unix:///path"
-                )
-            return cls(path=path)
-        tls = text.startswith("https://") or (tls and not text.startswith("http://"))
-        text = text.removeprefix("https://").removeprefix("http://").rstrip("/")
-        host, separator, port = text.rpartition(":")
-        if not separator or port.endswith("]"):
-            host, port = text, str(443 if server.strip().startswith("https://") else DEFAULT_PORT)
-        host = host.removeprefix("[").removesuffix("]")
-        if not host or not port.isascii() or not port.isdigit() or not 0 < int(port) < 65536 or "/" in host:
-            raise ConfigurationError(f"server {server!r}: write host:port, https://host:port or unix:///path")
-        return cls(host=host, port=int(port), tls=tls)
-
-    def __str__(self) -> str:
-        if self.path is not None:
-            return f"unix://{self.path}"
-        host = f"[{self.host}]" if ":" in self.host else self.host
-        return f"{'https://' if self.tls else ''}{host}:{self.port}"
 
 
 class Connection:
@@ -120,31 +64,14 @@ class Connection:
         self._credentials = credentials
         self.patience = patience
         self.first_patience = min(first_patience, patience)
-        self._channel: Channel | None = None
+        self._channel: RoamingChannel | None = None
         self._was_reached = False
 
     @property
-    def channel(self) -> Channel:
+    def channel(self) -> RoamingChannel:
         """The channel; it connects by itself and again after a loss."""
         if self._channel is None:
-            config = Configuration(
-                _keepalive_time=KEEPALIVE_TIME,
-                _keepalive_timeout=20.0,
-                http2_connection_window_size=LARGEST_MESSAGE_WINDOW,
-                http2_stream_window_size=LARGEST_MESSAGE_WINDOW,
-            )
-            codec = StatusDetailsCodec()
-            if self.address.path is not None:
-                self._channel = Channel(path=self.address.path, status_details_codec=codec, config=config)
-            else:
-                context = self._credentials.context() if self.address.tls else None
-                self._channel = Channel(
-                    self.address.host,
-                    self.address.port,
-                    ssl=context,
-                    status_details_codec=codec,
-                    config=config,
-                )
+            self._channel = RoamingChannel(self.address, self._credentials)
             listen(self._channel, SendRequest, self._show)
         return self._channel
 
@@ -152,6 +79,11 @@ class Connection:
         """Says who calls, each time anew."""
         if token := self.bearer.token():
             request.metadata["authorization"] = f"Bearer {token}"
+
+    def leave(self) -> None:
+        """Go to another control plane, where there is one: this one does not serve at the moment."""
+        if self._channel is not None:
+            self._channel.leave()
 
     def close(self) -> None:
         """Close the channel; a later call opens a new one."""
@@ -221,6 +153,8 @@ class Retries:
             raise problem
         if isinstance(error, UnauthenticatedError) and self._connection.bearer.renew():
             return  # the token was replaced meanwhile
+        if isinstance(error, UnavailableError):
+            self._connection.leave()
         waits_help = isinstance(error, UnavailableError) or error.retry_after is not None
         reached = self._connection._was_reached or error.reason != ""
         patience = self._connection.patience if reached else self._connection.first_patience

@@ -24,7 +24,8 @@ from grpclib import GRPCError, Status
 from grpclib.metadata import Deadline
 
 from volery import _raw_values as values
-from volery._connection import NO_CREDENTIALS, Address, Connection, typed
+from volery._addresses import Address
+from volery._connection import NO_CREDENTIALS, Connection, typed
 from volery._idl.google import protobuf, rpc
 from volery._idl.voleryidl.core import v1 as core
 from volery._idl.voleryidl.data import v1 as data

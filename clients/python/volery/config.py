@@ -36,7 +36,8 @@ class Config:
     """Which server, project and domain, and what is shown to the server.
 
     Attributes:
-        server: `host:port`, `https://host:port` or `unix:///path`; "" where none is configured.
+        server: `host:port`, `https://host:port` or `unix:///path`, or several with commas between; "" where
+            none is configured.
         project: the tenant.
         domain: the second axis of tenancy.
         token: shown with every call; "" for none.

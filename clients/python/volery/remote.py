@@ -18,8 +18,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from volery import _raw_values
+from volery._addresses import Address
 from volery._catalog import Catalog, paged
-from volery._connection import Address
 from volery._idl.voleryidl.core import v1 as core
 from volery._idl.voleryidl.event import v1 as event
 from volery._idl.voleryidl.execution import v1 as wire
@@ -109,7 +109,8 @@ class Remote(Catalog):
         """Prepare; nothing is sent yet.
 
         Args:
-            server: `host:port`, `https://host:port` or `unix:///path`.
+            server: `host:port`, `https://host:port` or `unix:///path`; several control planes of one
+                installation are separated by commas.
             project: the tenant.
             domain: the second axis of tenancy.
             credentials: what is shown to the server, and which servers are trusted; by default what the

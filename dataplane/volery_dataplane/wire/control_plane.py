@@ -30,6 +30,7 @@ from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 from volery_dataplane.wire.choosing import TransportName, chosen
 from volery_dataplane.wire.credentials import BadCredentials, Bearer, Credentials, Target, channel
 from volery_dataplane.wire.details import details
+from volery_dataplane.wire.servers import Server, Servers, addresses
 from volery_dataplane.wire.streams import PATIENCE, SIGN_OF_LIFE, StreamBroke, StreamListener, WorkLine
 from volery_dataplane.worker.ports import BundleRefused, Unanswered, Unreachable
 
@@ -48,6 +49,9 @@ OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 50),
     ("grpc.min_reconnect_backoff_ms", 50),
     ("grpc.max_reconnect_backoff_ms", 1_000),
+    # A name may lead to several control planes, and to others than a moment ago.
+    ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+    ("grpc.service_config", '{"loadBalancingConfig":[{"pick_first":{"shuffleAddressList":true}}]}'),
 )
 
 
@@ -55,7 +59,8 @@ class GrpcControlPlane:
     """The `ControlPlane` port: reads over gRPC, and the stream.
 
     Args:
-        server: the control plane, `unix:///path`, `host:port` or `https://host:port`.
+        server: the control plane, `unix:///path`, `host:port` or `https://host:port`; or several on one
+            database, separated by commas.
         credentials: what the worker shows of itself, and whom it trusts.
         transport: what the stream travels over, see `choosing`.
 
@@ -67,10 +72,20 @@ class GrpcControlPlane:
         self, server: str, credentials: Credentials = NO_CREDENTIALS, transport: TransportName = "auto"
     ) -> None:
         self._bearer = Bearer(credentials)
-        self._channel = channel(Target.parse(server, credentials), credentials, OPTIONS)
-        self._workers = WorkerServiceStub(self._channel)
-        self._data = DataServiceStub(self._channel)
-        self._line = WorkLine(chosen(transport, server, self._channel, self._bearer.metadata), self._broke)
+        self._servers = Servers([self._server(each, credentials, transport) for each in addresses(server)])
+        # A call that waits for its server would wait for one that is gone while another one serves.
+        self._waits = self._servers.is_alone
+        self._line = WorkLine(self._servers, self._broke)
+
+    def _server(self, name: str, credentials: Credentials, transport: TransportName) -> Server:
+        way = channel(Target.parse(name, credentials), credentials, OPTIONS)
+        return Server(
+            name,
+            way,
+            chosen(transport, name, way, self._bearer.metadata),
+            WorkerServiceStub(way),
+            DataServiceStub(way),
+        )
 
     def send(self, message: WorkRequest) -> None:
         """Puts a message on the stream, after those put before; lost if the stream breaks first."""
@@ -83,8 +98,8 @@ class GrpcControlPlane:
     async def closure(self, digest: str) -> WorkflowClosure:
         """A closure by digest."""
         with _translated():
-            response: GetClosureResponse = await self._workers.GetClosure(
-                GetClosureRequest(digest=digest), wait_for_ready=True, metadata=self._bearer.metadata()
+            response: GetClosureResponse = await self._servers.current.workers.GetClosure(
+                GetClosureRequest(digest=digest), wait_for_ready=self._waits, metadata=self._bearer.metadata()
             )
         return response.closure
 
@@ -94,7 +109,9 @@ class GrpcControlPlane:
         """Values of an execution that the worker holds, as they came."""
         request = GetValuesRequest(execution_key=execution_key, fencing_token=fencing_token, values=refs)
         with _translated():
-            call = self._workers.GetValues(request, wait_for_ready=True, metadata=self._bearer.metadata())
+            call = self._servers.current.workers.GetValues(
+                request, wait_for_ready=self._waits, metadata=self._bearer.metadata()
+            )
             return [response async for response in call]
 
     async def live_attempts(self, names: Sequence[AttemptName]) -> Sequence[bool]:
@@ -111,7 +128,9 @@ class GrpcControlPlane:
         request = DownloadBlobRequest(sha256=sha256)
         content = bytearray()
         with _translated():
-            call = self._data.DownloadBlob(request, wait_for_ready=True, metadata=self._bearer.metadata())
+            call = self._servers.current.data.DownloadBlob(
+                request, wait_for_ready=self._waits, metadata=self._bearer.metadata()
+            )
             async for piece in call:
                 if max(piece.size_bytes, len(content) + len(piece.chunk)) > limit:
                     raise BundleRefused(
@@ -159,7 +178,7 @@ class GrpcControlPlane:
 
     async def close(self) -> None:
         """Ends all calls."""
-        await self._channel.close()
+        await self._servers.close()
 
 
 @contextmanager

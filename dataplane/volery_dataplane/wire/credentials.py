@@ -92,7 +92,9 @@ class Target:
         return cls(name, tls)
 
 
-def channel(target: Target, credentials: Credentials, options: Sequence[tuple[str, int]]) -> grpc.aio.Channel:
+def channel(
+    target: Target, credentials: Credentials, options: Sequence[tuple[str, int | str]]
+) -> grpc.aio.Channel:
     """A channel to a control plane; the name and certificate of the other side are always checked.
 
     Raises:

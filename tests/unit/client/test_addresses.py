@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import pytest
-from volery._connection import DEFAULT_PORT, Address
+from volery._addresses import DEFAULT_PORT, Address
 from volery.errors import ConfigurationError
 
 
@@ -21,6 +21,25 @@ from volery.errors import ConfigurationError
 )
 def test_an_address_is_read(text: str, address: Address) -> None:
     assert Address.parse(text) == address
+
+
+def test_several_addresses_are_read_and_written_with_commas() -> None:
+    address = Address.parse("https://a:1, b:2 ,unix:///c,", tls=True)
+    assert address.every == (
+        Address(host="a", port=1, tls=True),
+        Address(host="b", port=2, tls=True),
+        Address(path="/c"),
+    )
+    assert str(address) == "https://a:1,https://b:2,unix:///c"
+    assert Address.parse(str(address)) == address
+
+
+@pytest.mark.parametrize(
+    ("text", "is_private"),
+    [("localhost:1,unix:///c", True), ("localhost:1,far:2", False), ("https://far:1,far:2", False)],
+)
+def test_several_addresses_are_as_private_as_the_least_of_them(text: str, is_private: bool) -> None:
+    assert Address.parse(text).is_private is is_private
 
 
 @pytest.mark.parametrize(

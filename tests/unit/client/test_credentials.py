@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 from support.certificates import Authority
-from volery._connection import Address, Connection
+from volery._addresses import Address
+from volery._connection import Connection
 from volery.client import Client
 from volery.config import Config
 from volery.credentials import Bearer, Credentials

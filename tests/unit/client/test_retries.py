@@ -4,7 +4,8 @@ import asyncio
 
 import pytest
 from support.virtual_time import VirtualLoop
-from volery._connection import Address, Connection, Retries
+from volery._addresses import Address
+from volery._connection import Connection, Retries
 from volery.errors import OverloadedError
 
 
