@@ -20,6 +20,10 @@ $(VENV)/.installed: $(MANIFESTS)
 	@$(PY) -m pip install -q --disable-pip-version-check -U pip uv || $(PY) -m pip install -q -U pip
 	@$(PY) -m uv pip install -q -p $(PY) $(MEMBERS) --group dev \
 	  || (echo "uv failed; trying pip" && $(PY) -m pip install -q $(MEMBERS) --group dev)
+	@# Moto and the Kubernetes client want different versions of one package, so the S3 server lives apart.
+	@test -x $(VENV)/s3/bin/python || $(PYTHON3) -m venv $(VENV)/s3
+	@$(PY) -m uv pip install -q -p $(VENV)/s3/bin/python --group s3 \
+	  || (echo "uv failed; trying pip" && $(VENV)/s3/bin/python -m pip install -q -U pip && $(VENV)/s3/bin/python -m pip install -q --group s3)
 	@# Every process that a test or a demo starts imports these; a cache halves its start, even where the
 	@# environment forbids Python to write one by the way.
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m compileall -q -j 2 -x '/(sklearn|scipy|pandas|pyarrow|mypy|joblib)/|/tests?/' \

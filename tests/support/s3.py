@@ -26,6 +26,9 @@ ACCESS_KEY = "AKIDEXAMPLE"
 SECRET_KEY = "not-a-secret"
 REGION = "us-east-1"
 
+_SERVER = Path(sys.prefix) / "s3" / "bin" / "moto_server"
+"""In an environment of its own: what moto stands on excludes what the Kubernetes client stands on."""
+
 
 @dataclass(frozen=True)
 class S3:
@@ -79,7 +82,7 @@ def _start() -> S3:
     log = Path(tempfile.mkdtemp(prefix="volery-s3-")) / "moto.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [str(Path(sys.executable).with_name("moto_server")), "-H", "127.0.0.1", "-p", str(port)],
+            [str(_SERVER), "-H", "127.0.0.1", "-p", str(port)],
             stdout=out,
             stderr=out,
             start_new_session=True,

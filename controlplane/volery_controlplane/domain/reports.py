@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import cast
+from typing import Final, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 from volery_rules.paths import parent
@@ -23,7 +23,7 @@ from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.phase_pb2 import AttemptPhase, CacheStatus, ExecutionPhase, NodePhase
 from voleryidl.event.v1.event_pb2 import CacheSource, Event, ExecutionId, NodeEvent, NodeKind
 from voleryidl.execution.v1.execution_pb2 import PhaseCounts
-from voleryidl.worker.v1.worker_service_pb2 import ExecutionReport
+from voleryidl.worker.v1.worker_service_pb2 import ExecutionReport, Park
 
 from volery_controlplane.domain.errors import Busy, Invalid, Stale
 from volery_controlplane.domain.records import (
@@ -41,6 +41,10 @@ OUTPUTS = 2
 """The direction of output values; see ValueRow."""
 
 _FAILED_ATTEMPTS = frozenset({AttemptPhase.ATTEMPT_PHASE_FAILED, AttemptPhase.ATTEMPT_PHASE_TIMED_OUT})
+
+
+LONGEST_PARK: Final = 100 * 365 * 24 * 3600 * 1_000_000
+"""Microseconds; what is to wait for longer is due then."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +163,7 @@ def fold(
         else:
             raise Invalid("workers report changes of nodes and of the execution only")
     release = report.release.WhichOneof("reason") if report.HasField("release") else None
-    wake_time = (
-        micros(report.release.park.wake_time)
-        if release == "park" and report.release.park.HasField("wake_time")
-        else None
-    )
+    wake_time = _wake_time(report.release.park, now) if release == "park" else None
     return FoldedReport(
         key=head.key,
         fencing_token=head.fencing_token,
@@ -190,6 +190,14 @@ def fold(
         parked=release == "park",
         wake_time=wake_time,
     )
+
+
+def _wake_time(park: Park, now: Micros) -> Micros | None:
+    """When a parked execution is due, by the clock of `now`."""
+    if park.HasField("wake_after"):
+        after = park.wake_after
+        return Micros(now + min(max(0, after.seconds * 1_000_000 + after.nanos // 1_000), LONGEST_PARK))
+    return micros(park.wake_time) if park.HasField("wake_time") else None
 
 
 def _with_hits(counts: PhaseCounts, hits: int) -> bytes:

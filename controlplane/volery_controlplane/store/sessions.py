@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import bindparam, select, text, true, update
+from sqlalchemy import ColumnElement, Select, bindparam, select, text, true, update
 from sqlalchemy.sql import Executable
 
 from volery_controlplane.domain.errors import Stale
@@ -77,21 +77,19 @@ def _end(dialect: str) -> Executable:
     return update(_T).values(ended=true()).where(_T.c.session_id == bindparam("id"))
 
 
+def _free(condition: ColumnElement[bool]) -> Select[tuple[str]]:
+    """Open sessions that nobody else is about to change: other control planes look for the same ones."""
+    return select(_T.c.session_id).where(condition, _OPEN).with_for_update(skip_locked=True)
+
+
 def _expire(dialect: str) -> Executable:
-    return (
-        update(_T)
-        .values(ended=true())
-        .where(_T.c.expire_time <= bindparam("now"), _OPEN)
-        .returning(_T.c.session_id)
-    )
+    over = _free(_T.c.expire_time <= bindparam("now"))
+    return update(_T).values(ended=true()).where(_T.c.session_id.in_(over)).returning(_T.c.session_id)
 
 
 def _bound(dialect: str) -> Executable:
-    return (
-        update(_T)
-        .values(expire_time=bindparam("expire"))
-        .where(_T.c.expire_time > bindparam("latest"), _OPEN)
-    )
+    impossible = _free(_T.c.expire_time > bindparam("latest"))
+    return update(_T).values(expire_time=bindparam("expire")).where(_T.c.session_id.in_(impossible))
 
 
 _GET = Statement(_get, "id")

@@ -459,6 +459,7 @@ class Worker:
             return None
         release = Release(park=Park())
         release.park.wake_time.FromMicroseconds(parkable.wake_time)
+        release.park.wake_after.FromMicroseconds(parkable.wake_time - now)
         return release
 
     def _send_reports(self, reports: Iterable[ExecutionReport]) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from google.protobuf.duration_pb2 import Duration
 from hypothesis import given
 from hypothesis import strategies as st
 from unit.controlplane.reports.said import (
@@ -18,7 +19,7 @@ from unit.controlplane.reports.said import (
 )
 from volery_controlplane.domain.errors import Invalid
 from volery_controlplane.domain.records import ExecutionName, Micros
-from volery_controlplane.domain.reports import Hit, cache_rows
+from volery_controlplane.domain.reports import LONGEST_PARK, Hit, cache_rows
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES, execution_may
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.identifier_pb2 import Identifier
@@ -321,6 +322,17 @@ def test_a_cache_entry_without_a_ttl_never_expires() -> None:
 
 
 # --- letting go ---
+
+
+@pytest.mark.parametrize(
+    ("seconds", "nanos", "after"),
+    [(2, 5_000, 2_000_005), (0, 0, 0), (-3, 0, 0), (2**62, 0, LONGEST_PARK)],
+)
+def test_parking_for_a_time_counts_from_the_commit_whatever_the_worker_s_clock_says(
+    seconds: int, nanos: int, after: int
+) -> None:
+    park = Park(wake_time=stamp(NOW - 99), wake_after=Duration(seconds=seconds, nanos=nanos))
+    assert folded(report(release=Release(park=park))).wake_time == NOW + after
 
 
 def test_parking_lets_go_until_the_wake_time_or_for_the_inbox_alone() -> None:

@@ -42,6 +42,7 @@ async def test_an_execution_that_only_waits_for_long_is_parked_until_then() -> N
     assert report.release.HasField("park")
     wake = report.release.park.wake_time.ToMicroseconds()
     assert wake == report.events[0].node.wake_time.ToMicroseconds()
+    assert report.release.park.wake_after.ToMicroseconds() == wake - stage.clock.now()
     stage.acknowledge()
     assert list(stage.worker.hello().held) == []
 

@@ -389,10 +389,12 @@ class Release(_message.Message):
     def __init__(self, park: _Optional[_Union[Park, _Mapping]] = ..., drain: _Optional[_Union[Drain, _Mapping]] = ...) -> None: ...
 
 class Park(_message.Message):
-    __slots__ = ("wake_time",)
+    __slots__ = ("wake_time", "wake_after")
     WAKE_TIME_FIELD_NUMBER: _ClassVar[int]
+    WAKE_AFTER_FIELD_NUMBER: _ClassVar[int]
     wake_time: _timestamp_pb2.Timestamp
-    def __init__(self, wake_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    wake_after: _duration_pb2.Duration
+    def __init__(self, wake_time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., wake_after: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class Drain(_message.Message):
     __slots__ = ()
