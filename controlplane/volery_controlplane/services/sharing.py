@@ -23,7 +23,11 @@ from volery_controlplane.services.wakeups import LocalWakeups
 log = structlog.get_logger(__name__)
 
 WINDOW = 0.01
-"""Seconds between two messages. Sending one takes a lock that all senders of the database share."""
+URGENT = 0.002
+"""Seconds between two messages; the second for what somebody waits for rather than watches. Sending one takes
+a lock that all senders of the database share."""
+
+_WATCHED = frozenset({Matter.EXECUTION, Matter.PROJECT})
 
 
 class Exchange(Protocol):
@@ -55,19 +59,21 @@ class SharedWakeups(LocalWakeups):
     Args:
         exchange: the way to the others.
         window: seconds between two messages.
+        urgent: the same before what somebody waits for.
 
     Attributes:
         sent: messages to the others.
         received: messages from them.
     """
 
-    def __init__(self, exchange: Exchange, window: float = WINDOW) -> None:
+    def __init__(self, exchange: Exchange, window: float = WINDOW, urgent: float = URGENT) -> None:
         super().__init__()
         self._exchange = exchange
-        self._window = window
+        self._window, self._urgent = window, urgent
         self._hints = Hints()
         self._timer: asyncio.TimerHandle | None = None
-        self._next = 0.0  # when the next message may go
+        self._last = float("-inf")  # when a message went
+        self._due = 0.0  # when the next one goes, if there is a timer
         self.sent = 0
         self.received = 0
 
@@ -141,13 +147,18 @@ class SharedWakeups(LocalWakeups):
         if not self._exchange.has_others:
             return
         self._hints.add(matter, name)
-        if self._timer is None:
-            # At the end of this turn at the earliest: what one wave changed goes together.
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(max(0.0, self._next - loop.time()), self._flush)
+        due = self._last + (self._window if matter in _WATCHED else self._urgent)
+        if self._timer is not None:
+            if self._due <= due:
+                return
+            self._timer.cancel()
+        self._due = due
+        # At the end of this turn at the earliest: what one wave changed goes together.
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_at(max(due, loop.time()), self._flush)
 
     def _flush(self) -> None:
         hints, self._hints, self._timer = self._hints, Hints(), None
-        self._next = asyncio.get_running_loop().time() + self._window
+        self._last = asyncio.get_running_loop().time()
         self.sent += 1
         self._exchange.send(encode(Message(self._exchange.sender, hints)))

@@ -118,8 +118,8 @@ class GrpcControlPlane:
         """Which of some attempts, at most 1,000, have begun and not ended, in their order."""
         request = ListLiveAttemptsRequest(attempts=names)
         with _translated():
-            response = await self._workers.ListLiveAttempts(
-                request, wait_for_ready=True, metadata=self._bearer.metadata()
+            response = await self._servers.current.workers.ListLiveAttempts(
+                request, wait_for_ready=self._waits, metadata=self._bearer.metadata()
             )
             return list(response.live)
 

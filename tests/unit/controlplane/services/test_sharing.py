@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 
+import uvloop
 from volery_controlplane.domain.hints import Hints, Matter, Message, decode, encode
 from volery_controlplane.domain.records import ExecutionKey
 from volery_controlplane.services.sharing import SharedWakeups
@@ -148,6 +149,24 @@ async def test_hints_that_come_close_together_share_a_message() -> None:
         found |= set(decode(await sent(exchange, texts)).hints)
     assert {name for matter, name in found if matter is Matter.EXECUTION} == set(range(10, 60))  # type: ignore[misc]  # pairs
     assert texts < 10
+
+
+async def test_what_somebody_waits_for_does_not_wait_for_what_is_only_watched() -> None:
+    exchange = HandExchange("one")
+    wakeups = SharedWakeups(exchange, window=3600.0, urgent=0.0)
+    wakeups.notify_execution(KEY)
+    await sent(exchange)
+    wakeups.notify_execution(OTHER)  # not for an hour, by itself
+    wakeups.notify_ended(KEY)
+    found = set(decode(await sent(exchange, 2)).hints)
+    assert found == {(Matter.EXECUTION, OTHER), (Matter.ENDED, KEY)}
+
+
+def test_hints_are_told_on_the_loop_that_servers_run_on_as_well() -> None:
+    """Its handles know less than those of the standard library."""
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(test_what_somebody_waits_for_does_not_wait_for_what_is_only_watched())
+        runner.run(test_hints_that_come_close_together_share_a_message())
 
 
 async def test_its_own_words_come_back_and_wake_nobody() -> None:
