@@ -145,7 +145,9 @@ class GrpcControlPlane:
         content = bytearray()
         with _translated():
             request = DownloadBlobRequest(uri=uri)
-            call = self._data.DownloadBlob(request, wait_for_ready=True, metadata=self._bearer.metadata())
+            call = self._servers.current.data.DownloadBlob(
+                request, wait_for_ready=self._waits, metadata=self._bearer.metadata()
+            )
             async for piece in call:
                 content += piece.chunk
         return bytes(content)
@@ -154,8 +156,8 @@ class GrpcControlPlane:
         """A URL to put content to, and the headers that go with it; raises Unreachable or LookupError."""
         asked = SignBlobsRequest(uploads=[SignedUpload(uri=uri, size_bytes=size, sha256=sha256)])
         with _translated():
-            answer: SignBlobsResponse = await self._data.SignBlobs(
-                asked, wait_for_ready=True, metadata=self._bearer.metadata()
+            answer: SignBlobsResponse = await self._servers.current.data.SignBlobs(
+                asked, wait_for_ready=self._waits, metadata=self._bearer.metadata()
             )
         (signed,) = answer.uploads
         return signed.url, signed.headers

@@ -218,7 +218,6 @@ class Taking:
                 task_server=self._task_server,
                 data_server=self._data_server,
                 tls_ca=self._tls_ca,
-                data_server=self._data_server,
                 options=first.options,
             ),
             number=first.last_report_number,

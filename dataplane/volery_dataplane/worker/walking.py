@@ -59,7 +59,6 @@ class Surroundings:
     task_server: str = ""  # where tasks reach the control plane; "" where they cannot
     data_server: str = ""  # where they reach the data server; "" where there is none
     tls_ca: str = ""  # the authorities by which they know it
-    data_server: str = ""  # where tasks reach large values over HTTP; "" where they cannot
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
 
 
