@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from volery._interface import REQUIRED, Interface, Shape
-from volery._literals import Literal, MalformedLiteral, decode_map, encode, values
+from volery._literals import MalformedLiteral, decode_map
+from volery._offloading import written
 from volery.context import TaskContext, _current
 from volery.errors import (
     CodeNotLoadable,
@@ -164,18 +165,7 @@ class Runner:
             literal = converter.to_literal(value, workspace)
         except ValueMismatch as error:
             raise OutputInvalid(f"{self._label}: output {name}: {error}{_hint(error)}") from error
-        data = encode(literal)
-        if len(data) <= limit or literal.kind == values.OFFLOADED or not workspace.can_store:
-            return data
-        from volery._literals.references import references  # most values are small
-
-        stored = workspace.put(f"{name}.literal", data)
-        count = len(literal.value) if literal.kind == values.COLLECTION else 0
-        reference = values.OffloadedValue(
-            stored.uri, stored.size_bytes, stored.sha256, count, references(literal)
-        )
-        # The hash that stands for the value in cache keys goes on standing for it.
-        return encode(Literal(values.OFFLOADED, reference, literal.hash))
+        return written(name, literal, workspace, limit)
 
 
 def _hint(error: ValueMismatch) -> str:

@@ -420,4 +420,4 @@ def test_anything_else_is_told_how_to_use_it(pod: Pod, what: list[str]) -> None:
         [sys.executable, "-m", "volery._pod", *what], capture_output=True, text=True, check=False
     )
     assert done.returncode == 64
-    assert "usage: python -m volery._pod run" in done.stderr
+    assert "usage: python -m volery._pod run | fetch | send | ready" in done.stderr

@@ -27,7 +27,7 @@ def test_every_variable_that_is_read_is_in_the_table_and_no_other() -> None:
 def test_what_user_code_finds_is_what_is_not_taken_out() -> None:
     told = {row[0].strip("`") for row in rows("Variables")}
     section = " ".join(PAGE.split("\n## Variables\n")[1].split("\n## ")[0].split())
-    named = re.search(r"User code finds (.*?) and, where it is set", section)
+    named = re.search(r"User code of Python tasks finds (.*?) and, where it is set", section)
     assert named is not None
     left = {"VOLERY_INPUT_DIR", "VOLERY_OUTPUT_DIR"}  # of container tasks, whose programs do need them
     assert set(re.findall(r"VOLERY_\w+", named[1])) == told - set(contract.PRIVATE) - left

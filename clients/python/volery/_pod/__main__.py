@@ -1,4 +1,4 @@
-"""Enters a pod: `python -m volery._pod run`."""
+"""Enters a pod: `python -m volery._pod run | fetch | send | ready`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,19 @@ def main() -> NoReturn:
         from volery._pod.running import run
 
         run()
-    sys.stderr.write("usage: python -m volery._pod run\n")
+    if what == ["fetch"]:
+        from volery._pod.fetching import fetch
+
+        fetch()
+    if what == ["send"]:
+        from volery._pod.sending import send
+
+        send()
+    if what == ["ready"]:
+        from volery._pod.sending import wait_until_ready
+
+        wait_until_ready()
+    sys.stderr.write("usage: python -m volery._pod run | fetch | send | ready\n")
     sys.exit(64)
 
 

@@ -89,7 +89,7 @@ class _Attempt:
             )
             return
         context = process.context_of(self._identity, place, task.inline_limit, task.traceparent)
-        _announce(context)
+        announce(context)
         if task.bundle is not None and not self._bring(task.bundle, place.root):
             return
         inputs = self._read(task.inputs)
@@ -234,7 +234,7 @@ def read_inputs(inputs: Inputs) -> bytes:
     return content
 
 
-def _announce(context: TaskContext) -> None:
+def announce(context: TaskContext) -> None:
     """Lets stores know whose objects they are asked for, from here on and until the process ends."""
     from volery.context import _current
 
