@@ -26,6 +26,7 @@ from benchmarks.engine import ISOLATED, MODES, Bench, scratch, serving
 from benchmarks.figures import Figure, show, surroundings, write
 from benchmarks.floors import pool_rate, raw_store
 from benchmarks.large import large
+from benchmarks.pod_entry import pod_entry
 from benchmarks.protocol_rate import protocol_rates
 from benchmarks.starting import starting
 from benchmarks.store_rate import measure as store_rates
@@ -86,7 +87,7 @@ SCENARIOS = {
         )
     ],
 }
-OTHERS = ("store", "protocol", "large", "starting")
+OTHERS = ("store", "protocol", "large", "starting", "pod-entry")
 
 
 def small(mode: str, only: Sequence[str], repetitions: int) -> list[Figure]:
@@ -161,6 +162,8 @@ def measure(only: Sequence[str], modes: Sequence[str], quick: bool, nodes: int) 
         table(f"{MODES[modes[0]]}; {ISOLATED}, 2 slots", large(modes[0], nodes, 1))
     if "starting" in only:
         table("starting", starting(quick))
+    if "pod-entry" in only:
+        table("entry point of pods", pod_entry(quick))
     return figures
 
 

@@ -14,9 +14,12 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from benchmarks.engine import ISOLATED, MODES, scratch
 from benchmarks.figures import Figure
+
+T = TypeVar("T")
 
 NOT_A_USERS = ("VOLERY_", "PYTHON")
 """Settings of a developer, which would change what is measured."""
@@ -56,7 +59,7 @@ class _Place:
     def measure(self) -> list[Figure]:
         """Times everything."""
         python = [sys.executable, "-c"]
-        quick = _by_turns(
+        quick = by_turns(
             {
                 "python -c pass": lambda: self._time([*python, "pass"]),
                 "import volery": lambda: self._time([*python, "import volery"]),
@@ -132,9 +135,9 @@ class _Up:
         self._process.communicate(timeout=60)
 
 
-def _by_turns(works: Mapping[str, Callable[[], float]], turns: int) -> dict[str, list[float]]:
+def by_turns(works: Mapping[str, Callable[[], T]], turns: int) -> dict[str, list[T]]:
     """Does each in turn, so many times."""
-    times: dict[str, list[float]] = {name: [] for name in works}
+    times: dict[str, list[T]] = {name: [] for name in works}
     for _ in range(turns):
         for name, work in works.items():
             times[name].append(work())

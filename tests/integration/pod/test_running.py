@@ -421,3 +421,25 @@ def test_anything_else_is_told_how_to_use_it(pod: Pod, what: list[str]) -> None:
     )
     assert done.returncode == 64
     assert "usage: python -m volery._pod run | fetch | send | ready" in done.stderr
+
+
+def test_the_way_to_user_code_loads_nothing_that_talks_to_servers(pod: Pod) -> None:
+    (pod.root / "image" / "flow.py").write_text(
+        "import sys\nfrom volery import task\n\n"
+        "@task\ndef loaded() -> list[str]:\n    return sorted(sys.modules)\n"
+    )
+    ended = pod.calls("flow", "loaded").run(VOLERY_VERDICT_LIMIT="0")
+    loaded = {each.string_value for each in ended.outputs.literals["o0"].collection_value.literals}
+    heavy = {
+        "asyncio",
+        "betterproto2",
+        "grpclib",
+        "http.client",
+        "ssl",
+        "urllib.request",
+        "json",
+        "zipfile",
+        "tempfile",
+    }
+    assert "volery._runtime" in loaded
+    assert not loaded & heavy

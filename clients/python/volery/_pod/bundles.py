@@ -17,7 +17,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from volery._pod.contract import Bundle
-from volery.storage import storage_of
+from volery.storage import Workspace
 
 _PIECE: Final = 1 << 20
 _MOST_OF_A_NAME: Final = 255
@@ -32,7 +32,7 @@ class BundleRefused(Exception):
     """A bundle is not what it should be, or not safe to unpack. Another attempt would not help."""
 
 
-def bring(bundle: Bundle, directory: str) -> str:
+def bring(bundle: Bundle, directory: str, workspace: Workspace) -> str:
     """The directory of a bundle's files, below one that is there.
 
     Raises:
@@ -43,7 +43,7 @@ def bring(bundle: Bundle, directory: str) -> str:
     size, unpacked, members, ratio = bundle.limits
     if bundle.size > size:
         raise _too_much("size", size, f"the bundle has {bundle.size} bytes")
-    archive = storage_of(bundle.uri).local(bundle.uri, Path(directory))
+    archive = workspace.local(bundle.uri)
     _verify(archive, bundle)
     target = os.path.join(directory, "code")
     os.mkdir(target)
@@ -54,6 +54,8 @@ def bring(bundle: Bundle, directory: str) -> str:
     except _DAMAGED as error:
         # Damaged, encrypted, or packed in a way that this Python cannot read.
         raise BundleRefused(f"it cannot be unpacked: {error}") from error
+    if archive.is_relative_to(directory):  # fetched for this; what is a file of the store stays
+        archive.unlink()
     return target
 
 

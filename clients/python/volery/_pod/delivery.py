@@ -8,11 +8,14 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from volery._pod import verdicts
 from volery._pod.contract import KUBELET_KEEPS, Identity
 from volery._pod.verdicts import Verdict
+
+if TYPE_CHECKING:
+    from volery.storage import Workspace
 
 LARGEST: Final = 16 * 1024 * 1024
 """Bytes of a verdict that a worker takes."""
@@ -21,8 +24,13 @@ _SHORT_MESSAGE: Final = 400
 _SHORT_TRACE: Final = 600
 
 
-def deliver(identity: Identity, verdict: Verdict) -> Verdict | None:
+def deliver(identity: Identity, verdict: Verdict, workspace: Workspace | None) -> Verdict | None:
     """Leaves a verdict.
+
+    Args:
+        identity: of the attempt.
+        verdict: how it ended.
+        workspace: reaches the object store; None where that cannot be.
 
     Returns:
         The one that was left: another than given where that was too large or could not be stored. None
@@ -35,7 +43,7 @@ def deliver(identity: Identity, verdict: Verdict) -> Verdict | None:
             content = verdicts.encode(verdict)
         if identity.verdict_limit and verdicts.sealed_length(content) <= identity.verdict_limit:
             return verdict if _leave(identity, verdicts.sealed(verdict, content)) else None
-        problem = _stored(identity, verdict, content)
+        problem = _stored(identity, verdict, content, workspace)
         if not problem:
             return verdict
     except MemoryError:
@@ -57,17 +65,30 @@ def failed(
     }
 
 
-def _stored(identity: Identity, verdict: Verdict, content: bytes) -> str:
+def _stored(identity: Identity, verdict: Verdict, content: bytes, workspace: Workspace | None) -> str:
     """Puts a verdict into the object store and refers to it; answers what kept it from that."""
-    from volery.storage import storage_of
-
+    if workspace is None:
+        return "the object store cannot be reached"
     uri = f"{identity.prefix}/verdict.pb"
     try:
-        storage_of(uri).write(uri, content)
+        put(workspace, uri, content)
     except Exception as error:  # a store may be anybody's
         return f"{type(error).__name__}: {error}"
     line = verdicts.sealed_elsewhere(verdict, content, uri)
     return "" if _leave(identity, line) else "the termination message cannot be written"
+
+
+def put(workspace: Workspace, uri: str, content: bytes) -> None:
+    """Puts an object at a URI.
+
+    Raises:
+        StorageError: it cannot be put.
+        OSError: nothing can be written here.
+    """
+    source = workspace.scratch_file("object")
+    source.write_bytes(content)
+    workspace.put_file(source, uri)
+    source.unlink()
 
 
 def _leave_less(identity: Identity, verdict: Verdict, problem: str) -> Verdict | None:

@@ -11,7 +11,7 @@ from typing import NoReturn
 from volery._pod import process
 from volery._pod.contract import ContractBroken, Files, Identity, Reader, conceal
 from volery._pod.delivery import deliver, failed
-from volery._pod.running import InputsUnavailable, announce, read_inputs, refuse
+from volery._pod.running import InputsUnavailable, read_inputs, refuse
 from volery._pod.verdicts import Verdict
 from volery._process.attempt import Terminated
 
@@ -38,7 +38,7 @@ def fetch() -> NoReturn:
     process.complain(problem)
     failure = failed("InputsUnavailable", problem)
     verdict = Verdict(identity.uid, identity.path, identity.attempt, start, 0, process.now(), None, failure)
-    process.leave(process.FAILED if deliver(identity, verdict) else process.UNTOLD)
+    process.leave(process.FAILED if deliver(identity, verdict, None) else process.UNTOLD)
 
 
 def _fetch(identity: Identity, files: Files) -> str:
@@ -53,16 +53,16 @@ def _fetch(identity: Identity, files: Files) -> str:
     try:
         os.umask(0o022)  # whoever the program runs as, it may read them
         place = process.Place()
-        announce(process.context_of(identity, place, files.inline_limit))
-        content = read_inputs(files.inputs)
+        context = process.context_of(identity, place, files.inline_limit)
+        _empty(directory)
+        scratch = directory / ".fetching"
+        workspace = process.workspace_of(context, str(scratch))
+        content = read_inputs(files.inputs, workspace)
         inputs = decode_map(content)
         for variable in read_interface(files.interface).inputs:
             if variable.default is not None:
                 inputs.setdefault(variable.name, variable.default)
-        _empty(directory)
-        scratch = directory / ".fetching"
-        scratch.mkdir()
-        InputFiles(directory, scratch).lay(inputs, content)
+        InputFiles(directory, workspace).lay(inputs, content)
         shutil.rmtree(scratch)
     except (InputsUnavailable, NotLaid) as error:
         return str(error)

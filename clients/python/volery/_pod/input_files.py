@@ -34,13 +34,13 @@ class InputFiles:
 
     Args:
         directory: where they go.
-        scratch: where what is fetched lies first; on the same file system.
+        workspace: fetches; into a directory on the same file system.
     """
 
-    def __init__(self, directory: Path, scratch: Path) -> None:
+    def __init__(self, directory: Path, workspace: Workspace) -> None:
         self._directory = directory
-        self._scratch = scratch
-        self._workspace = Workspace("", scratch)
+        self._scratch = workspace.scratch()
+        self._workspace = workspace
 
     def lay(self, inputs: Mapping[str, Literal], content: bytes) -> None:
         """Lays all inputs.

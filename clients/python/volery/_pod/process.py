@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 from volery._pod.contract import Identity
 from volery._process.attempt import Terminated, line_buffer_c
 from volery.context import TaskContext
+from volery.storage import Workspace
 
 SUCCEEDED: Final = 0
 FAILED: Final = 1
@@ -110,6 +111,11 @@ def context_of(identity: Identity, place: Place, inline_limit: int, traceparent:
         traceparent,
         access,
     )
+
+
+def workspace_of(context: TaskContext, directory: str) -> Workspace:
+    """Reaches the object store as the attempt; what is fetched goes into a directory."""
+    return Workspace(context.storage_prefix, directory)
 
 
 def leave(code: int, *, after_user_code: bool = False) -> NoReturn:

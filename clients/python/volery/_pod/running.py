@@ -9,14 +9,24 @@ from __future__ import annotations
 import os
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any, NoReturn
 
 from volery._pod import process
-from volery._pod.contract import Bundle, ContractBroken, Identity, Inputs, PythonTask, Reader, conceal
-from volery._pod.delivery import deliver, failed, leave_text
+from volery._pod.contract import (
+    KUBELET_KEEPS,
+    Bundle,
+    ContractBroken,
+    Identity,
+    Inputs,
+    PythonTask,
+    Reader,
+    conceal,
+)
+from volery._pod.delivery import deliver, failed, leave_text, put
 from volery._pod.verdicts import SYSTEM, USER, Verdict
 from volery._process.attempt import Terminated, prepare_path
-from volery.context import TaskContext
+from volery.storage import Workspace
 
 
 def run() -> NoReturn:
@@ -59,10 +69,11 @@ def refuse(identity: Identity, error: ContractBroken, start: int) -> int:
     process.complain(text)
     if identity.verdict_file and identity.uid and identity.path and identity.attempt:
         failure = failed("ContractBroken", text, recoverable=False)
-        deliver(
-            identity,
-            Verdict(identity.uid, identity.path, identity.attempt, start, 0, process.now(), None, failure),
+        verdict = Verdict(
+            identity.uid, identity.path, identity.attempt, start, 0, process.now(), None, failure
         )
+        # What it says of variables stands in the pod anyway, so it may stand in the message too.
+        deliver(replace(identity, verdict_limit=KUBELET_KEEPS), verdict, None)
     elif identity.verdict_file:
         leave_text(identity.verdict_file, text)
     return process.BROKEN
@@ -77,6 +88,7 @@ class _Attempt:
         self._outputs: dict[str, bytes] | None = None
         self._failure: dict[str, Any] = {}
         self._terminated = False
+        self._workspace: Workspace | None = None
 
     def go(self) -> None:
         """Brings code and inputs, and calls the task. Raises what user code raises."""
@@ -89,10 +101,10 @@ class _Attempt:
             )
             return
         context = process.context_of(self._identity, place, task.inline_limit, task.traceparent)
-        announce(context)
-        if task.bundle is not None and not self._bring(task.bundle, place.root):
+        self._workspace = process.workspace_of(context, place.root)
+        if task.bundle is not None and not self._bring(task.bundle, place.root, self._workspace):
             return
-        inputs = self._read(task.inputs)
+        inputs = self._read(task.inputs, self._workspace)
         if inputs is None:
             return
         os.chdir(place.work)
@@ -103,12 +115,12 @@ class _Attempt:
         self._outputs = runner.run(inputs, context)
         self._end = process.now()
 
-    def _bring(self, bundle: Bundle, directory: str) -> bool:
+    def _bring(self, bundle: Bundle, directory: str, workspace: Workspace) -> bool:
         from volery._pod.bundles import BundleRefused, bring
         from volery.errors import StorageError
 
         try:
-            prepare_path(bring(bundle, directory))
+            prepare_path(bring(bundle, directory, workspace))
         except BundleRefused as error:
             self._fails("BundleRefused", str(error), USER, recoverable=False)
         except (StorageError, OSError) as error:
@@ -117,9 +129,9 @@ class _Attempt:
             return True
         return False
 
-    def _read(self, inputs: Inputs) -> bytes | None:
+    def _read(self, inputs: Inputs, workspace: Workspace) -> bytes | None:
         try:
-            return read_inputs(inputs)
+            return read_inputs(inputs, workspace)
         except InputsUnavailable as error:
             self._fails("InputsUnavailable", str(error))
         return None
@@ -175,7 +187,7 @@ class _Attempt:
             self._outputs,
             self._failure,
         )
-        left = deliver(identity, verdict)
+        left = deliver(identity, verdict, self._workspace)
         if left is None:
             return process.UNTOLD
         if self._terminated:
@@ -198,13 +210,11 @@ class _Attempt:
         with suppress(Exception):
             sys.stderr.write(failures.cut(text, failures.TRACE_LIMIT))
             sys.stderr.flush()
-        if "cut" not in told:
+        if "cut" not in told or self._workspace is None:
             return
-        from volery.storage import storage_of
-
         uri = f"{self._identity.prefix}/failure.txt"
         with suppress(Exception):  # what is told without it is enough
-            storage_of(uri).write(uri, text.encode("utf-8", "replace"))
+            put(self._workspace, uri, text.encode("utf-8", "replace"))
             self._failure["trace_uri"] = uri
 
 
@@ -212,7 +222,7 @@ class InputsUnavailable(Exception):
     """The inputs cannot be read, or are not those that were promised."""
 
 
-def read_inputs(inputs: Inputs) -> bytes:
+def read_inputs(inputs: Inputs, workspace: Workspace) -> bytes:
     """The serialised inputs of an attempt.
 
     Raises:
@@ -223,19 +233,11 @@ def read_inputs(inputs: Inputs) -> bytes:
     import hashlib
 
     from volery.errors import StorageError
-    from volery.storage import storage_of
 
     try:
-        content = storage_of(inputs.uri).read(inputs.uri)
+        content = workspace.read(inputs.uri)
     except (StorageError, OSError) as error:
         raise InputsUnavailable(f"the inputs could not be fetched: {error}") from error
     if hashlib.sha256(content).hexdigest() != inputs.sha256:
         raise InputsUnavailable(f"what lies at {inputs.uri} is not what the inputs were: another hash")
     return content
-
-
-def announce(context: TaskContext) -> None:
-    """Lets stores know whose objects they are asked for, from here on and until the process ends."""
-    from volery.context import _current
-
-    _current.set(context)

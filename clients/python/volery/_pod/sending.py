@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Final, NoReturn
 
 from volery._pod import process
-from volery._pod.contract import ContractBroken, Files, Identity, Reader, conceal
+from volery._pod.contract import ContractBroken, Files, Reader, conceal
 from volery._pod.delivery import deliver, failed
 from volery._pod.output_files import READY
-from volery._pod.running import announce, refuse
+from volery._pod.running import refuse
 from volery._pod.verdicts import USER, Verdict
+from volery.storage import Workspace
 
 _ENDS: Final = frozenset({signal.SIGTERM, signal.SIGINT})
 _MESSAGE_LIMIT: Final = 16 * 1024
@@ -38,9 +39,17 @@ def send() -> NoReturn:
     except ContractBroken as error:
         process.leave(refuse(identity, error, start))
     conceal(os.environ)
-    outputs, failure = _collected(identity, files)
+    workspace: Workspace | None = None
+    outputs: dict[str, bytes] | None = None
+    try:
+        place = process.Place()
+        context = process.context_of(identity, place, files.inline_limit)
+        workspace = process.workspace_of(context, place.work)
+        outputs, failure = _collected(files, workspace)
+    except OSError as error:
+        failure = failed("OutputsNotStored", str(error))
     verdict = Verdict(identity.uid, identity.path, identity.attempt, 0, 0, process.now(), outputs, failure)
-    left = deliver(identity, verdict)
+    left = deliver(identity, verdict, workspace)
     if left is None:
         process.leave(process.UNTOLD)
     if left.outputs is None:
@@ -58,19 +67,16 @@ def _say_ready(files: Files) -> None:
         process.complain(f"cannot say in {files.output_dir} that outputs are waited for: {error.strerror}")
 
 
-def _collected(identity: Identity, files: Files) -> tuple[dict[str, bytes] | None, dict[str, Any]]:
+def _collected(files: Files, workspace: Workspace) -> tuple[dict[str, bytes] | None, dict[str, Any]]:
     """The outputs, or why there are none."""
     from volery._literals import MalformedLiteral
     from volery._pod.interfaces import read_interface
     from volery._pod.output_files import Missing, OutputFiles, Unfit
     from volery.errors import StorageError
-    from volery.storage import Workspace
 
     try:
-        place = process.Place()
-        announce(process.context_of(identity, place, files.inline_limit))
         declared = read_interface(files.interface).outputs
-        left = OutputFiles(Path(files.output_dir), Workspace(identity.prefix, place.work), files.inline_limit)
+        left = OutputFiles(Path(files.output_dir), workspace, files.inline_limit)
         if told := left.error():
             return None, _as_failure(told)
         return left.collect(declared), {}
