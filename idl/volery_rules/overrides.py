@@ -6,9 +6,18 @@ from voleryidl.core.v1.task_pb2 import Resources, ResourceSet, TaskTemplate
 from voleryidl.core.v1.workflow_pb2 import NodeOverrides
 
 
-def overridden(template: TaskTemplate, overrides: NodeOverrides) -> TaskTemplate:
-    """Returns the task as the node runs it; the template itself where nothing is changed."""
-    if not overrides.ListFields():
+def overridden(
+    template: TaskTemplate, overrides: NodeOverrides, *, interruptible: bool | None = None
+) -> TaskTemplate:
+    """Returns the task as the node runs it; the template itself where nothing is changed.
+
+    Args:
+        template: the task.
+        overrides: what the node says.
+        interruptible: what the workflow says of nodes and tasks that do not.
+    """
+    inherits = interruptible is not None and not template.HasField("interruptible")
+    if not overrides.ListFields() and not inherits:
         return template
     made = TaskTemplate()
     made.CopyFrom(template)
@@ -22,6 +31,8 @@ def overridden(template: TaskTemplate, overrides: NodeOverrides) -> TaskTemplate
         lay_over(made.resources, overrides.resources)
     if overrides.HasField("interruptible"):
         made.interruptible = overrides.interruptible
+    elif inherits and interruptible is not None:
+        made.interruptible = interruptible
     if overrides.container_image:
         if made.HasField("container"):
             made.container.image = overrides.container_image

@@ -104,7 +104,7 @@ class _Compiler:
         self._workflows = {_key(compiled.template.id): compiled for compiled in closure.workflows}
         self._tasks = {_key(task.id): task for task in closure.tasks}
         self._plans: dict[_Key, WorkflowPlan | None] = {}
-        self._task_plans: dict[tuple[_Key, bytes], TaskPlan] = {}
+        self._task_plans: dict[tuple[_Key, bytes, bool | None], TaskPlan] = {}
 
     def workflow(self, identifier: Identifier) -> WorkflowPlan:
         """Compiles a workflow, unless it was met before."""
@@ -118,7 +118,7 @@ class _Compiler:
             raise Unwalkable(identifier.name, "", "it is not in the closure")
         self._plans[key] = None  # under way
         compiled = self._workflows[key]
-        targets = [self._target(identifier.name, node) for node in compiled.template.nodes]
+        targets = [self._target(compiled.template, node) for node in compiled.template.nodes]
         try:
             plan = _workflow_plan(compiled, targets)
         except KeyError as missing:
@@ -126,12 +126,13 @@ class _Compiler:
         self._plans[key] = plan
         return plan
 
-    def _target(self, workflow: str, node: Node) -> _Target:
+    def _target(self, template: WorkflowTemplate, node: Node) -> _Target:
+        workflow = template.id.name
         kind = node.WhichOneof("target")
         inner = node.map.WhichOneof("target") if kind == "map" else kind
         runner = node.map if kind == "map" else node
         if inner == "task":
-            return self._task_target(workflow, node, runner.task.task_id)
+            return self._task_target(template, node, runner.task.task_id)
         if inner == "workflow":
             identifier = runner.workflow.workflow_id
             plan = self.workflow(identifier)
@@ -141,7 +142,8 @@ class _Compiler:
         what = f"a map over {inner}" if kind == "map" else f"a {kind} node"
         raise Unwalkable(workflow, node.id, f"{what} is not supported yet")
 
-    def _task_target(self, workflow: str, node: Node, identifier: Identifier) -> _Target:
+    def _task_target(self, within: WorkflowTemplate, node: Node, identifier: Identifier) -> _Target:
+        workflow = within.id.name
         template = self._tasks.get(_key(identifier))
         if template is None:
             raise Unwalkable(workflow, node.id, f"the task {identifier.name} is not in the closure")
@@ -149,9 +151,11 @@ class _Compiler:
             raise Unwalkable(
                 workflow, node.id, f"the task {identifier.name} is dynamic, which is not supported yet"
             )
-        key = (_key(identifier), node.overrides.SerializeToString(deterministic=True))
+        default = within.interruptible if within.HasField("interruptible") else None
+        key = (_key(identifier), node.overrides.SerializeToString(deterministic=True), default)
         if key not in self._task_plans:
-            self._task_plans[key] = _task_plan(overridden(template, node.overrides))
+            made = overridden(template, node.overrides, interruptible=default)
+            self._task_plans[key] = _task_plan(made)
         kind = NODE_KIND_MAP if node.WhichOneof("target") == "map" else NODE_KIND_TASK
         return _Target(node, kind, identifier.name, template.interface, task=self._task_plans[key])
 
