@@ -82,6 +82,7 @@ async def run(settings: Settings) -> None:
         registrar=control_plane,
         interpreter=settings.interpreter,
         tls_ca=settings.tls_ca,
+        secrets=settings.secrets.expanduser().absolute() if settings.secrets else None,
     )
     choice = await choose(
         settings.launcher,

@@ -42,6 +42,8 @@ class Settings:
         bundle_members_limit: how many files it has (VOLERY_BUNDLE_MEMBERS_LIMIT).
         bundle_ratio_limit: how many times its size it unpacks to (VOLERY_BUNDLE_RATIO_LIMIT).
         interpreter: the Python that runs tasks; empty for the worker's own (VOLERY_TASK_PYTHON).
+        secrets: the directory of secrets, with a file `group/key` each; None for none
+            (VOLERY_WORKER_SECRETS).
         bundle_room: bytes of unpacked bundles that are kept, and those in use (VOLERY_WORKER_BUNDLE_ROOM).
         transport: what the work stream travels over: `local`, the control plane's second Unix socket;
             `grpc`; or `auto`, the local one where there is one (VOLERY_WORKER_TRANSPORT).
@@ -69,6 +71,7 @@ class Settings:
     executions: int = 1_000
     drain_grace: float = 30.0
     interpreter: str = ""
+    secrets: Path | None = None
     bundle_room: int = 2 * 1024 * 1024 * 1024
     log_size_limit: int = 64 * MIB
     bundle_size_limit: int = 256 * MIB
@@ -130,6 +133,12 @@ def parse(arguments: list[str] | None = None) -> Settings:
         "--interpreter",
         default=environment.get("VOLERY_TASK_PYTHON", ""),
         help="the Python that runs tasks; by default the worker's own",
+    )
+    run.add_argument(
+        "--secrets",
+        type=Path,
+        default=Path(place) if (place := environment.get("VOLERY_WORKER_SECRETS", "")) else None,
+        help="the directory of secrets: a file GROUP/KEY each",
     )
     room = int(environment.get("VOLERY_WORKER_BUNDLE_ROOM", 2 * 1024 * 1024 * 1024))
     run.add_argument("--bundle-room", type=int, default=room, help="bytes of unpacked bundles that are kept")
@@ -200,6 +209,7 @@ def parse(arguments: list[str] | None = None) -> Settings:
         executions=given.executions,
         drain_grace=given.drain_grace,
         interpreter=given.interpreter,
+        secrets=given.secrets,
         bundle_room=given.bundle_room,
         transport=given.transport,
         storage_access=given.storage_access,

@@ -24,7 +24,13 @@ from volery_cli.settings import Count, Place
     help="full survives power loss; normal is faster and may lose the last moments then.",
 )
 @click.option("--state", metavar="DIR", help="Where its state is kept. [default: VOLERY_HOME, or .volery]")
-def up(listen: str, slots: int | None, synchronous: str, state: str | None) -> int:
+@click.option(
+    "--secrets",
+    default="",
+    metavar="DIR",
+    help="Secrets of tasks, a file GROUP/KEY each. [default: VOLERY_SECRETS, or ~/.config/volery/secrets]",
+)
+def up(listen: str, slots: int | None, synchronous: str, state: str | None, secrets: str) -> int:
     """Run an engine here: control plane, worker and database, until interrupted.
 
     It listens on a Unix socket of its state directory, where commands in this directory find it by
@@ -39,7 +45,8 @@ def up(listen: str, slots: int | None, synchronous: str, state: str | None) -> i
         stop.set()
 
     engine = Engine(
-        place.state_directory, EngineSettings(listen=listen, slots=slots or 0, synchronous=synchronous)
+        place.state_directory,
+        EngineSettings(listen=listen, slots=slots or 0, synchronous=synchronous, secrets=secrets),
     )
     signal.signal(signal.SIGTERM, ask)
     with engine:

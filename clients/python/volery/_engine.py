@@ -61,6 +61,13 @@ def state_directory(named: str | os.PathLike[str] | None = None) -> Path:
     return Path(named or os.environ.get("VOLERY_HOME") or ".volery").absolute()
 
 
+def secrets_directory(named: str | os.PathLike[str] = "") -> Path:
+    """Where secrets of local tasks lie: the place named, else `VOLERY_SECRETS`, else the user's own."""
+    from volery._secrets import default_directory
+
+    return Path(named).expanduser().absolute() if named else default_directory()
+
+
 @dataclass(frozen=True, slots=True)
 class EngineSettings:
     """How an engine runs.
@@ -71,6 +78,7 @@ class EngineSettings:
         listen: where the control plane listens; "" means a Unix socket of the state directory.
         worker: whether to run a worker; without one nothing proceeds, but everything can be read.
         environment: laid over this process's, for the engine's processes.
+        secrets: the directory of secrets; "" means the user's own, `~/.config/volery/secrets`.
         task_python: the interpreter that runs tasks; "" means this one.
     """
 
@@ -80,6 +88,7 @@ class EngineSettings:
     worker: bool = True
     environment: Mapping[str, str] | None = None
     task_python: str = ""
+    secrets: str = ""
 
 
 class EngineIsRunning(EngineError):
@@ -239,6 +248,7 @@ class Engine:
             *("--server", self.server),
             *("--state", str(self.state / "worker"), "--worker-id", "embedded"),
             *("--interpreter", self.settings.task_python or sys.executable),
+            *("--secrets", str(secrets_directory(self.settings.secrets))),
             *("--drain-grace", str(DRAIN_GRACE)),
             *slots,
             *(("--ready-fd", str(ready)) if ready >= 0 else ()),

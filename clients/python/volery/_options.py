@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         PodTemplate,
         Resources,
         Retry,
-        SecretRequest,
+        Secret,
         Timeouts,
     )
 
@@ -39,12 +39,37 @@ class NodeOptions(TypedDict, total=False):
     resources: Resources
     requests: Resources
     limits: Resources
+    accelerator: str
+    shared_memory: str | int
     interruptible: bool
     container_image: str
     environment: Mapping[str, str]
     pod_template: PodTemplate
     node_name: str
     name: str
+
+
+class TaskKeywords(TypedDict, total=False):
+    """What a task may say of itself beside its code; `volery.task.task` tells what each means."""
+
+    cache: Cache | bool
+    retries: int | Retry | None
+    timeout: timedelta | Timeouts | None
+    resources: Resources | None
+    requests: Resources | None
+    limits: Resources | None
+    accelerator: str
+    shared_memory: str | int | None
+    environment: Mapping[str, str] | None
+    interruptible: bool | None
+    secret_requests: Sequence[Secret] | None
+    pod_template: PodTemplate | None
+    container_image: str
+    labels: Mapping[str, str] | None
+    annotations: Mapping[str, str] | None
+    service_account: str
+    deprecated: str
+    docs: Documentation | str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +99,7 @@ class Overrides:
                     changes["timeouts"] = timeouts(value)
                 case "cache":
                     changes["cache"] = cache(value)
-                case "resources" | "requests" | "limits":
+                case "resources" | "requests" | "limits" | "accelerator" | "shared_memory":
                     pass
                 case "interruptible":
                     changes["interruptible"] = flag(name, value)
@@ -91,7 +116,13 @@ class Overrides:
                 case _:
                     known = ", ".join(NodeOptions.__annotations__)
                     raise refused(f"a node has no option {name}", f"there are: {known}")
-        requests, limits = amounts(options.get("resources"), options.get("requests"), options.get("limits"))
+        requests, limits = amounts(
+            options.get("resources"),
+            options.get("requests"),
+            options.get("limits"),
+            accelerator=options.get("accelerator", ""),
+            shared_memory=options.get("shared_memory"),
+        )
         if requests or limits:
             changes |= {"requests": requests, "limits": limits}
         return replace(self, **changes)
@@ -108,11 +139,46 @@ class TaskOptions:
     limits: Resources | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     interruptible: bool | None = None
-    secrets: tuple[SecretRequest, ...] = ()
+    secrets: tuple[Secret, ...] = ()
     pod_template: PodTemplate | None = None
     container_image: str = ""
     deprecated: str = ""
     docs: Documentation | str | None = None
+
+
+def task_options(given: TaskKeywords) -> TaskOptions:
+    """The options of a task, each in its one form."""
+    unknown = sorted(set(given) - set(TaskKeywords.__annotations__))
+    if unknown:
+        known = ", ".join(TaskKeywords.__annotations__)
+        raise refused(f"a task has no option {', '.join(unknown)}", f"there are: {known}")
+    requested, limited = amounts(
+        given.get("resources"),
+        given.get("requests"),
+        given.get("limits"),
+        accelerator=given.get("accelerator", ""),
+        shared_memory=given.get("shared_memory"),
+    )
+    cached = cache(given.get("cache", False))
+    return TaskOptions(
+        retries=retry(given.get("retries")),
+        timeouts=timeouts(given.get("timeout")),
+        cache=None if isinstance(cached, bool) else cached,
+        requests=requested,
+        limits=limited,
+        environment=environment(given.get("environment")),
+        interruptible=flag("interruptible", given.get("interruptible")),
+        secrets=secrets(given.get("secret_requests")),
+        pod_template=template(
+            given.get("pod_template"),
+            given.get("labels"),
+            given.get("annotations"),
+            given.get("service_account", ""),
+        ),
+        container_image=text("container_image", given.get("container_image", "")),
+        deprecated=text("deprecated", given.get("deprecated", "")),
+        docs=given.get("docs"),
+    )
 
 
 def refused(problem: str, hint: str = "") -> OptionError:
@@ -162,23 +228,78 @@ def cache(value: bool | Cache | None) -> Cache | bool | None:
 
 
 def amounts(
-    resources: Resources | None, requests: Resources | None, limits: Resources | None
+    resources: Resources | None,
+    requests: Resources | None,
+    limits: Resources | None,
+    *,
+    accelerator: str = "",
+    shared_memory: str | int | None = None,
 ) -> tuple[Resources | None, Resources | None]:
     """What is reserved and what is never exceeded; `resources` sets both alike."""
-    if resources is requests is limits is None:
+    if resources is requests is limits is None and shared_memory is None and not accelerator:
         return None, None
     from volery.resources import Resources
+
+    if accelerator or shared_memory is not None:
+        told = Resources(accelerator=text("accelerator", accelerator), shared_memory=shared_memory)
+        for name, value in (("resources", resources), ("requests", requests), ("limits", limits)):
+            if isinstance(value, Resources) and (value.accelerator or value.shared_memory is not None):
+                raise refused(f"accelerator= and shared_memory= are in {name}= already", "write each once")
+        if resources is not None:
+            resources = replace(resources, accelerator=told.accelerator, shared_memory=told.shared_memory)
+        else:
+            limits = replace(
+                limits or Resources(), accelerator=told.accelerator, shared_memory=told.shared_memory
+            )
 
     for name, value in (("resources", resources), ("requests", requests), ("limits", limits)):
         if value is not None and not isinstance(value, Resources):
             raise refused(f"{name}={value!r}", 'write Resources(cpu="500m", memory="256Mi")')
     if resources is None:
+        _check_fits(requests, limits)
         return requests, limits
     if requests is not None or limits is not None:
         raise refused(
             "resources= is given beside requests= or limits=", "resources= sets both; write one or the other"
         )
     return resources, resources
+
+
+def _check_fits(requests: Resources | None, limits: Resources | None) -> None:
+    """What is requested must be allowed."""
+    if requests is None or limits is None:
+        return
+    from volery._quantities import quantity
+
+    for kind in ("cpu", "memory", "gpu", "ephemeral_storage"):
+        asked, most = getattr(requests, kind), getattr(limits, kind)
+        if asked is None or most is None:
+            continue
+        if (quantity(str(asked)) or 0) > (quantity(str(most)) or 0):
+            raise refused(
+                f"requests {kind}={asked} is above limits {kind}={most}", "raise the limit, or request less"
+            )
+
+
+def template(
+    value: PodTemplate | None,
+    labels: Mapping[str, str] | None,
+    annotations: Mapping[str, str] | None,
+    service_account: str,
+) -> PodTemplate | None:
+    """How pods are shaped, with the labels and the account that are given beside."""
+    value = pod_template(value)
+    if not labels and not annotations and not service_account:
+        return value
+    from volery.resources import PodTemplate
+
+    value = value or PodTemplate()
+    return replace(
+        value,
+        labels={**value.labels, **(labels or {})},
+        annotations={**value.annotations, **(annotations or {})},
+        service_account=text("service_account", service_account) or value.service_account,
+    )
 
 
 def environment(value: Mapping[str, str] | None) -> dict[str, str]:
@@ -214,15 +335,15 @@ def pod_template(value: PodTemplate | None) -> PodTemplate | None:
     raise refused(f"pod_template={value!r}", "write PodTemplate(name=…)")
 
 
-def secrets(value: Sequence[SecretRequest] | None) -> tuple[SecretRequest, ...]:
+def secrets(value: Sequence[Secret] | None) -> tuple[Secret, ...]:
     """The secrets an attempt may read."""
     if not value:
         return ()
-    from volery.resources import SecretRequest
+    from volery.resources import Secret
 
     for each in value:
-        if not isinstance(each, SecretRequest):
-            raise refused(f"secret_requests: {each!r}", "write SecretRequest(group=…, key=…)")
+        if not isinstance(each, Secret):
+            raise refused(f"secret_requests: {each!r}", "write Secret(group, key)")
     return tuple(value)
 
 

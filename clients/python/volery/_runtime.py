@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from volery._interface import REQUIRED, Interface, Shape
 from volery._literals import MalformedLiteral, decode_map
 from volery._offloading import written
-from volery.context import TaskContext, _current
+from volery.context import TaskContext, _current, _requested
 from volery.errors import (
     CodeNotLoadable,
     InputInvalid,
@@ -70,6 +70,7 @@ class Runner:
         self._function: Callable[..., Any] = task.function
         self._shape = interface.shape
         self._interface = interface
+        self._secrets = task.options.secrets
         self._inputs = tuple(
             (name, each.converter, each.default is not REQUIRED) for name, each in interface.inputs.items()
         )
@@ -97,6 +98,7 @@ class Runner:
         workspace = Workspace(context.storage_prefix, context.working_dir, context.access)
         arguments = self._arguments(inputs, workspace)
         token = _current.set(context)
+        asked = _requested.set(self._secrets)
         try:
             if context.traceparent:
                 result = self._traced(context.traceparent, arguments)
@@ -104,6 +106,7 @@ class Runner:
                 result = self._function(**arguments)
         finally:
             _current.reset(token)
+            _requested.reset(asked)
         return self._results(result, workspace, context.inline_limit)
 
     def _traced(self, traceparent: str, arguments: dict[str, Any]) -> Any:

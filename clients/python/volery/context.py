@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
+    from volery._secrets import Secrets
     from volery.remote import Remote
+    from volery.resources import Secret
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +51,13 @@ class TaskContext:
         return f"{self.execution}/{self.path}"
 
     @property
+    def secrets(self) -> Secrets:
+        """The secrets that the task asked for: `current_context().secrets.get("database", "password")`."""
+        from volery._secrets import Secrets
+
+        return Secrets(_requested.get(), is_local=self.is_local)
+
+    @property
     def directory(self) -> Path:
         """The working directory as a path."""
         return Path(self.working_dir or ".")
@@ -80,6 +89,7 @@ class TaskContext:
 
 
 _LOCAL: Final = TaskContext()
+_requested: ContextVar[tuple[Secret, ...]] = ContextVar("volery_requested_secrets", default=())
 _current: ContextVar[TaskContext] = ContextVar("volery_task_context", default=_LOCAL)
 
 

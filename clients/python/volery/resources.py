@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import Any, Final, TypeAlias
 
 from volery._places import caller
+from volery._quantities import quantity
 from volery.errors import OptionError
 
-_QUANTITY: Final = re.compile(r"\d+(\.\d+)?(m|k|M|G|T|P|E|Ki|Mi|Gi|Ti|Pi|Ei)?")
+_NOT_IN_NAMES: Final = re.compile(r"[^A-Za-z0-9]+")
 
 
 def _refused(problem: str, hint: str = "") -> OptionError:
@@ -64,7 +65,7 @@ class Resources:
     def __post_init__(self) -> None:
         for name in ("cpu", "memory", "gpu", "ephemeral_storage", "shared_memory"):
             value = getattr(self, name)
-            if value is not None and not _QUANTITY.fullmatch(str(value)):
+            if value is not None and (isinstance(value, bool) or quantity(str(value)) is None):
                 raise _refused(
                     f"{name}={value!r} is not an amount", "write it as Kubernetes does: 500m, 2, 256Mi, 4Gi"
                 )
@@ -112,7 +113,7 @@ class MemoryEscalation:
     def __post_init__(self) -> None:
         if self.factor <= 1:
             raise _refused(f"factor={self.factor}: memory would not grow")
-        if self.limit and not _QUANTITY.fullmatch(self.limit):
+        if self.limit and quantity(self.limit) is None:
             raise _refused(f"limit={self.limit!r} is not an amount")
 
 
@@ -231,24 +232,39 @@ class Cache:
 
 
 @dataclass(frozen=True, slots=True)
-class SecretRequest:
-    """Asks for one secret.
+class Secret:
+    """Asks for one secret, which the platform gives to each attempt of a task.
+
+    `current_context().secrets.get(group, key)` reads it in the task.
 
     Attributes:
-        group: the secret's group.
-        key: the key in the group; empty means the whole group.
-        environment_variable: the variable it is put into.
-        file: the path it is put at.
+        group: the secret's group: on Kubernetes the name of a Secret, elsewhere of a directory.
+        key: the key in the group; empty means the whole group, which goes into a directory at `file`.
+        env_var: the variable it is put into; where neither this nor `file` is given, group and key in
+            capitals: `DATABASE_PASSWORD`.
+        file: the absolute path it is put at.
     """
 
     group: str
     key: str = ""
-    environment_variable: str = ""
+    env_var: str = ""
     file: str = ""
 
     def __post_init__(self) -> None:
-        if self.environment_variable and self.file:
+        for name in ("group", "key", "env_var", "file"):
+            if not isinstance(getattr(self, name), str):
+                raise _refused(f"{name}={getattr(self, name)!r} is not text")
+        if not self.group:
+            raise _refused("a secret has a group", 'write Secret("database", "password")')
+        if self.env_var and self.file:
             raise _refused("a secret is put into a variable or a file, not both", "request it twice")
+        if not self.key and not self.file:
+            raise _refused("a whole group goes into a directory", f"write Secret({self.group!r}, file=…)")
+        if self.file and not self.file.startswith("/"):
+            raise _refused(f"file={self.file!r} is not absolute", "/var/secrets/…")
+        if not self.env_var and not self.file:
+            name = _NOT_IN_NAMES.sub("_", f"{self.group}_{self.key}").upper()
+            object.__setattr__(self, "env_var", name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,8 +273,8 @@ class PodTemplate:
 
     Attributes:
         name: a template object on the cluster.
-        spec: a whole pod specification.
-        primary_container: the container that runs the task.
+        spec: a whole pod specification, in the words of Kubernetes: `{"nodeSelector": {…}, …}`.
+        primary_container_name: the container of the specification that runs the task; empty means `primary`.
         labels: added to the pod's.
         annotations: added to the pod's.
         service_account: empty means the namespace's default.
@@ -266,10 +282,20 @@ class PodTemplate:
 
     name: str = ""
     spec: Mapping[str, Any] | None = None
-    primary_container: str = ""
+    primary_container_name: str = ""
     labels: Mapping[str, str] = field(default_factory=dict)
     annotations: Mapping[str, str] = field(default_factory=dict)
     service_account: str = ""
+
+    def __post_init__(self) -> None:
+        if self.name and self.spec is not None:
+            raise _refused("a pod template is named or has a specification, not both", "keep one of them")
+        if self.spec is not None and not isinstance(self.spec, Mapping):
+            raise _refused(f"spec={self.spec!r}", 'write {"containers": [{"name": "primary"}]}')
+        for name in ("labels", "annotations"):
+            for key, value in getattr(self, name).items():
+                if not isinstance(key, str) or not isinstance(value, str):
+                    raise _refused(f"{name}: {key!r}: {value!r} is not text", "write str(…)")
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
         PodTemplate,
         Resources,
         Retry,
-        SecretRequest,
+        Secret,
         Timeouts,
     )
 
@@ -153,11 +153,16 @@ def task(
     resources: Resources | None = ...,
     requests: Resources | None = ...,
     limits: Resources | None = ...,
+    accelerator: str = ...,
+    shared_memory: str | int | None = ...,
     environment: Mapping[str, str] | None = ...,
     interruptible: bool | None = ...,
-    secret_requests: Sequence[SecretRequest] | None = ...,
+    secret_requests: Sequence[Secret] | None = ...,
     pod_template: PodTemplate | None = ...,
     container_image: str = ...,
+    labels: Mapping[str, str] | None = ...,
+    annotations: Mapping[str, str] | None = ...,
+    service_account: str = ...,
     deprecated: str = ...,
     docs: Documentation | str | None = ...,
 ) -> Callable[[Callable[P, R]], Task[P, R]]: ...
@@ -173,11 +178,16 @@ def task(
     resources: Resources | None = None,
     requests: Resources | None = None,
     limits: Resources | None = None,
+    accelerator: str = "",
+    shared_memory: str | int | None = None,
     environment: Mapping[str, str] | None = None,
     interruptible: bool | None = None,
-    secret_requests: Sequence[SecretRequest] | None = None,
+    secret_requests: Sequence[Secret] | None = None,
     pod_template: PodTemplate | None = None,
     container_image: str = "",
+    labels: Mapping[str, str] | None = None,
+    annotations: Mapping[str, str] | None = None,
+    service_account: str = "",
     deprecated: str = "",
     docs: Documentation | str | None = None,
 ) -> Task[P, R] | Callable[[Callable[P, R]], Task[P, R]]:
@@ -191,28 +201,39 @@ def task(
         resources: what an attempt needs: reserved, and never exceeded.
         requests: what is reserved, where that differs from the limits.
         limits: what is never exceeded.
+        accelerator: the device to schedule on, for example `"nvidia-tesla-a100"`; `gpu` says how many.
+        shared_memory: the size of memory-backed shared memory.
         environment: variables set in the environment of each attempt.
         interruptible: whether it may run on machines that can be taken away; None inherits.
         secret_requests: secrets an attempt may read.
         pod_template: how its pods are shaped.
         container_image: the image its pods run; empty means the platform's.
+        labels: put on its pods, over the template's.
+        annotations: put on its pods, over the template's.
+        service_account: of its pods, over the template's.
         deprecated: what to use instead, when authors should move on.
         docs: text for people; by default the docstring.
     """
-    requests, limits = _options.amounts(resources, requests, limits)
-    checked_cache = _options.cache(cache)
-    options = TaskOptions(
-        retries=_options.retry(retries),
-        timeouts=_options.timeouts(timeout),
-        cache=None if isinstance(checked_cache, bool) else checked_cache,
-        requests=requests,
-        limits=limits,
-        environment=_options.environment(environment),
-        interruptible=_options.flag("interruptible", interruptible),
-        secrets=_options.secrets(secret_requests),
-        pod_template=_options.pod_template(pod_template),
-        container_image=_options.text("container_image", container_image),
-        deprecated=_options.text("deprecated", deprecated),
+    options = _options.task_options(
+        {
+            "cache": cache,
+            "retries": retries,
+            "timeout": timeout,
+            "resources": resources,
+            "requests": requests,
+            "limits": limits,
+            "accelerator": accelerator,
+            "shared_memory": shared_memory,
+            "environment": environment,
+            "interruptible": interruptible,
+            "secret_requests": secret_requests,
+            "pod_template": pod_template,
+            "container_image": container_image,
+            "labels": labels,
+            "annotations": annotations,
+            "service_account": service_account,
+            "deprecated": deprecated,
+        }
     )
 
     def declare(function: Callable[P, R]) -> Task[P, R]:

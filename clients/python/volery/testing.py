@@ -27,6 +27,7 @@ def embedded_engine(
     domain: str | None = None,
     slots: int = 0,
     environment: Mapping[str, str] | None = None,
+    secrets: str = "",
 ) -> Iterator[Remote]:
     """Start an engine, give a `Remote` to it, and stop it at the end.
 
@@ -34,10 +35,11 @@ def embedded_engine(
         project: the tenant; the configured one by default.
         domain: the second axis of tenancy; the configured one by default.
         slots: how many task processes run at a time; 0 means one per core.
+        secrets: the directory of secrets; the user's own by default.
         environment: laid over this process's, for the engine's processes and so for the tasks.
     """
     with tempfile.TemporaryDirectory(prefix="volery-", ignore_cleanup_errors=True) as directory:
-        settings = EngineSettings(synchronous="off", slots=slots, environment=environment)
+        settings = EngineSettings(synchronous="off", slots=slots, environment=environment, secrets=secrets)
         with Engine(Path(directory), settings) as engine:
             remote = Remote(engine.server, project=project, domain=domain, credentials=Credentials())
             try:

@@ -33,6 +33,7 @@ class Surrounding:
         registrar: knows which attempts are live.
         interpreter: runs tasks of processes.
         tls_ca: a file of the authorities by which tasks know the control plane.
+        secrets: the directory of secrets of processes; None for none.
     """
 
     scratch: Path
@@ -43,6 +44,7 @@ class Surrounding:
     registrar: Registrar
     interpreter: str = ""
     tls_ca: str = ""
+    secrets: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +69,7 @@ async def choose(name: str, around: Surrounding, fetch_bundle: FetchBundle) -> C
     if name == "kubernetes":
         return await _kubernetes()(around)
     settings = ProcessSettings(
+        secrets=around.secrets,
         directory=around.scratch,
         slots=around.slots,
         interpreter=around.interpreter or sys.executable,

@@ -96,6 +96,11 @@ def not_runnable(message: str) -> Failure:
     return _failure(FAILURE_KIND_USER, "NotRunnable", message, recoverable=False)
 
 
+def secret_unavailable(message: str) -> Failure:
+    """The failure of an attempt that asks for a secret that is not to be had; no repeat helps."""
+    return _failure(FAILURE_KIND_USER, "SecretUnavailable", message, recoverable=False)
+
+
 def _signal_name(number: int) -> str:
     try:
         return signal.Signals(number).name

@@ -10,16 +10,18 @@ from volery_rules.quantities import whole
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 
 from volery_dataplane.launch.environment import environment_of
+from volery_dataplane.launch.secrets import Secrets, SecretVariable
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.worker.ports import AttemptOrder
 
 
 class Kind(NamedTuple):
-    """What processes that descend from one warden have in common."""
+    """What processes that descend from one warden have in common; secrets by what they are, not by value."""
 
     project_domain: str
     bundle: str
     environment: tuple[tuple[str, str], ...]
+    secrets: tuple[SecretVariable, ...] = ()
 
 
 class PoolKey(NamedTuple):
@@ -70,6 +72,7 @@ class Plans:
 
     def __init__(self, settings: ProcessSettings) -> None:
         self._settings = settings
+        self._secrets = Secrets(settings.secrets)
         self._derived: dict[int, _Derived] = {}
         self._plans: dict[tuple[PoolKey, str, str], Plan] = {}
 
@@ -78,10 +81,12 @@ class Plans:
 
         Raises:
             NotRunnable: when processes cannot run the task.
+            SecretUnavailable: when a secret that it asks for is not here.
         """
         known = self._derived.get(id(order.task))
         if (
             known is not None
+            and not order.task.secrets  # they may have changed, or gone
             and known.project_domain == order.project_domain
             and known.environment == order.environment
         ):
@@ -94,6 +99,11 @@ class Plans:
 
     def _derive(self, order: AttemptOrder) -> Plan:
         task = order.task
+        if task.WhichOneof("target") == "container":
+            raise NotRunnable(
+                f"{task.id.name} is a container task, and this worker runs Python functions in processes; "
+                "container tasks run as pods: have a worker with --launcher kubernetes take the execution"
+            )
         if task.WhichOneof("target") != "python":
             raise NotRunnable(f"this worker runs Python functions, not tasks of type {task.type or '?'!r}")
         try:
@@ -101,7 +111,11 @@ class Plans:
             environment = environment_of(task, order.environment, self._settings)
         except ValueError as error:
             raise NotRunnable(f"the task's resources cannot be read: {error}") from error
-        kind = Kind(order.project_domain, task.python.bundle.sha256, tuple(sorted(environment.items())))
+        secrets = self._secrets.variables(task.secrets)
+        if any(each.file for each in task.secrets):
+            environment["VOLERY_SECRETS"] = str(self._settings.secrets)
+        variables = tuple(sorted(environment.items()))
+        kind = Kind(order.project_domain, task.python.bundle.sha256, variables, secrets)
         key = PoolKey(kind, memory), task.python.module, task.python.qualname
         if len(self._plans) >= 4096:
             self._plans.clear()

@@ -27,6 +27,7 @@ from volery_dataplane.launch.frames import REPLACEMENTS, Result
 from volery_dataplane.launch.plans import NotRunnable, Plans
 from volery_dataplane.launch.processes import Processes, ProcessesEvents
 from volery_dataplane.launch.queue_limits import QueueLimits
+from volery_dataplane.launch.secrets import SecretUnavailable
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.launch.spool import Spools
 from volery_dataplane.launch.task_process import TaskProcess
@@ -136,6 +137,9 @@ class ProcessLauncher:
             plan = self._plans.plan(order)
         except NotRunnable as error:
             self._observe(Failed(order.key, None, _wall(), outcomes.not_runnable(str(error))))
+            return
+        except SecretUnavailable as error:
+            self._observe(Failed(order.key, None, _wall(), outcomes.secret_unavailable(str(error))))
             return
         now = self._loop.time()
         attempt = Attempt(order, plan, now)

@@ -18,6 +18,7 @@ from volery_dataplane.launch.attempts import Attempt, Pool
 from volery_dataplane.launch.frames import Result
 from volery_dataplane.launch.hosting import host_settings
 from volery_dataplane.launch.plans import Kind
+from volery_dataplane.launch.secrets import Secrets, SecretUnavailable
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.launch.task_process import ProcessEvents, TaskProcess
 from volery_dataplane.launch.warden import Warden, WardenEvents
@@ -26,7 +27,7 @@ _ENDING = 0.25  # seconds from the end of its channel to the end of a process th
 
 
 class CannotStart(Exception):
-    """The interpreter of task processes cannot be run."""
+    """The interpreter of task processes cannot be run, or what it needs is gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +69,7 @@ class Processes:
         self._of_warden = WardenEvents(
             self._on_begun, self._on_started, self._on_ended, self._on_refused, self._on_lost
         )
+        self._secrets = Secrets(settings.secrets)
         self._numbers = 0
         self._by_number: dict[int, TaskProcess] = {}
         self._taking = 0
@@ -180,9 +182,10 @@ class Processes:
         if warden is None:
             self._drop_wardens(self._settings.wardens - 1)
             try:
-                warden = Warden(
-                    self._settings.interpreter, dict(kind.environment), self._of_warden, self._loop
-                )
+                environment = {**dict(kind.environment), **self._secrets.values(kind.secrets)}
+                warden = Warden(self._settings.interpreter, environment, self._of_warden, self._loop)
+            except SecretUnavailable as error:
+                raise CannotStart(str(error)) from error
             except OSError as error:
                 raise CannotStart(f"cannot run {self._settings.interpreter}: {error}") from error
         self._wardens[kind] = warden

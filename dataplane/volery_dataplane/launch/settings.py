@@ -18,6 +18,7 @@ class ProcessSettings:
     Attributes:
         directory: holds spools and working directories; belongs to this launcher alone.
         slots: how many task processes may live at once, idle ones included.
+        secrets: the directory of secrets, `group/key`; None for none.
         interpreter: runs the tasks; it has `volery` and whatever the tasks import.
         runtime: the module of `volery` that loads and runs tasks.
         base_environment: variables of all tasks, under those of task and execution. None takes the
@@ -43,6 +44,7 @@ class ProcessSettings:
 
     directory: Path
     slots: int
+    secrets: Path | None = None
     interpreter: str = sys.executable
     runtime: str = "volery._runtime"
     base_environment: Mapping[str, str] | None = None

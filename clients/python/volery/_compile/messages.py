@@ -12,7 +12,7 @@ from volery._idl.google import protobuf as google
 from volery._idl.voleryidl.core import v1 as idl
 from volery._literals import Literal, encode, types, values
 from volery._literals.types import LiteralType, Variable
-from volery.resources import Cache, Documentation, PodTemplate, Resources, Retry, SecretRequest, Timeouts
+from volery.resources import Cache, Documentation, PodTemplate, Resources, Retry, Secret, Timeouts
 
 _SIMPLE = {
     values.NONE: idl.SimpleType.NONE,
@@ -152,12 +152,12 @@ def _text(amount: str | int | float | None) -> str:
     return "" if amount is None else str(amount)
 
 
-def secret_to_wire(secret: SecretRequest) -> idl.SecretRequest:
+def secret_to_wire(secret: Secret) -> idl.SecretRequest:
     """A secret request as a message."""
     return idl.SecretRequest(
         group=secret.group,
         key=secret.key,
-        environment_variable=secret.environment_variable or None,
+        environment_variable=secret.env_var or None,
         file=secret.file or None,
     )
 
@@ -168,7 +168,7 @@ def pod_template_to_wire(template: PodTemplate | None) -> idl.PodTemplate | None
         return None
     wired = idl.PodTemplate(
         name=template.name,
-        primary_container=template.primary_container,
+        primary_container=template.primary_container_name,
         labels=dict(template.labels),
         annotations=dict(template.annotations),
         service_account=template.service_account,

@@ -173,18 +173,18 @@ def _check_spec(template: PodTemplate, place: Place, report: Report) -> None:
     for section in ("containers", "initContainers"):
         for index, container in enumerate(_objects(spec, section)):
             here = f"{section}[{index}].name"
-            name: object = container["name"] if "name" in container.fields else ""
-            if not isinstance(name, str) or kubernetes.check_container_name(name):
-                complain(here, f"{shown(str(name))} {kubernetes.check_container_name('')}")
+            called = container["name"] if "name" in container.fields else ""
+            if not isinstance(called, str) or kubernetes.check_container_name(called):
+                complain(here, f"{shown(str(called))} {kubernetes.check_container_name('')}")
                 continue
-            if name in names:
-                complain(here, f"two containers are named {shown(name)}")
-            names.add(name)
+            if called in names:
+                complain(here, f"two containers are named {shown(called)}")
+            names.add(called)
             image = container["image"] if "image" in container.fields else ""
             if image and (not isinstance(image, str) or kubernetes.check_image(image)):
                 complain(f"{section}[{index}].image", f"{shown(str(image))} {kubernetes.check_image('?')}")
-            elif not image and name != primary:
-                complain(f"{section}[{index}].image", f"container {shown(name)} names no image")
+            elif not image and called != primary:
+                complain(f"{section}[{index}].image", f"container {shown(called)} names no image")
     main = [container["name"] for container in _objects(spec, "containers") if "name" in container]
     if primary not in main:
         said = "primary_container names" if template.primary_container else "the primary container is called"
