@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from volery_cli.exits import Exit
-from volery_cli.settings import Count, Place, output_option, place_options
+from volery_cli.settings import Count, Place, execution_options, output_option, place_options
 
 KIND_NAMES = ("launch-plan", "workflow", "task")
 
@@ -28,11 +28,7 @@ KIND_NAMES = ("launch-plan", "workflow", "task")
 @click.option(
     "--name", default="", metavar="NAME", help="Name of the execution; the same again is the same execution."
 )
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label the execution.")
-@click.option("--tag", "tags", multiple=True, metavar="WORD", help="Tag the execution.")
-@click.option(
-    "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable for its tasks."
-)
+@execution_options
 @click.option("--max-parallelism", type=Count(0), default=0, help="Attempts at a time; 0 for no limit.")
 @click.option("--overwrite-cache", is_flag=True, help="Run cached tasks again and replace their results.")
 @click.option("--watch", "-w", "following", is_flag=True, help="Follow it to its end.")

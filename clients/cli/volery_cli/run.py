@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from volery_cli.exits import Exit, UnloadableError, of_phase
-from volery_cli.settings import Count, Place, Session, output_option, place_options
+from volery_cli.settings import Count, Place, Session, execution_options, output_option, place_options
 
 if TYPE_CHECKING:
     from types import ModuleType
@@ -54,11 +54,7 @@ in .volery (or VOLERY_HOME, or --state), so nothing that ended is run again."""
     "--include", multiple=True, metavar="PATTERN", help="Pack these files too, e.g. 'queries/*.sql'."
 )
 @click.option("--all-files", is_flag=True, help="Pack everything below the import root.")
-@click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label the execution.")
-@click.option("--tag", "tags", multiple=True, metavar="WORD", help="Tag the execution.")
-@click.option(
-    "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable for its tasks."
-)
+@execution_options
 @click.option("--max-parallelism", type=Count(0), default=0, help="Attempts at a time; 0 for no limit.")
 @click.option("--overwrite-cache", is_flag=True, help="Run cached tasks again and replace their results.")
 @click.option("--slots", type=Count(1), help="Task processes of an embedded engine.")
@@ -157,7 +153,10 @@ def launch_options(options: dict[str, Any]) -> LaunchOptions:
     return LaunchOptions(
         labels=pairs("--label", options["labels"]),
         environment=pairs("--env", options["environment"]),
+        annotations=pairs("--annotation", options["annotations"]),
         tags=options["tags"],
+        interruptible=options["interruptible"],
+        service_account=options["service_account"],
         max_parallelism=options["max_parallelism"],
         overwrite_cache=options["overwrite_cache"],
     )

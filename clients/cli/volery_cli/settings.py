@@ -219,6 +219,29 @@ def place_options(function: Callable[..., R]) -> Callable[..., R]:
     return command
 
 
+def execution_options(function: Callable[..., R]) -> Callable[..., R]:
+    """Give a command the options that say how an execution is found and where its tasks run."""
+    command = function
+    for option in (
+        click.option(
+            "--interruptible/--no-interruptible",
+            default=None,
+            help="Allow, or forbid, machines that can be taken away. [default: what tasks say]",
+        ),
+        click.option("--service-account", default="", metavar="NAME", help="Service account of its pods."),
+        click.option(
+            "--env", "environment", multiple=True, metavar="KEY=VALUE", help="Set a variable for its tasks."
+        ),
+        click.option("--tag", "tags", multiple=True, metavar="WORD", help="Tag the execution."),
+        click.option(
+            "--annotation", "annotations", multiple=True, metavar="KEY=VALUE", help="Note for tools."
+        ),
+        click.option("--label", "labels", multiple=True, metavar="KEY=VALUE", help="Label the execution."),
+    ):
+        command = option(command)
+    return command
+
+
 def output_option(function: Callable[..., R]) -> Callable[..., R]:
     """Give a command the option of how it prints its result."""
     option = click.option(

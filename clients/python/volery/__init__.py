@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from volery.client import Client
+    from volery.container_task import ContainerTask
     from volery.context import TaskContext, current_context
     from volery.credentials import Credentials
     from volery.errors import (
@@ -39,10 +40,11 @@ if TYPE_CHECKING:
         PodTemplate,
         Resources,
         Retry,
-        SecretRequest,
+        Secret,
         Timeouts,
     )
     from volery.run import Run
+    from volery.shell_task import OutputLocation, ScriptFailed, ShellTask
     from volery.storage import register_storage
     from volery.task import Task, task
     from volery.types.engine import register_type
@@ -52,6 +54,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "client": ("Client",),
+    "container_task": ("ContainerTask",),
     "context": ("TaskContext", "current_context"),
     "credentials": ("Credentials",),
     "errors": (
@@ -78,10 +81,11 @@ _HOMES = {
         "PodTemplate",
         "Resources",
         "Retry",
-        "SecretRequest",
+        "Secret",
         "Timeouts",
     ),
     "run": ("Run",),
+    "shell_task": ("OutputLocation", "ScriptFailed", "ShellTask"),
     "storage": ("register_storage",),
     "task": ("Task", "task"),
     "types.engine": ("register_type",),
@@ -126,6 +130,7 @@ __all__ = [
     "Cache",
     "CacheScope",
     "Client",
+    "ContainerTask",
     "Credentials",
     "DeclarationError",
     "Directory",
@@ -145,6 +150,7 @@ __all__ = [
     "NodePhase",
     "NonRecoverable",
     "OptionError",
+    "OutputLocation",
     "Overlap",
     "PodTemplate",
     "PromiseError",
@@ -153,7 +159,9 @@ __all__ = [
     "Retry",
     "RpcError",
     "Run",
-    "SecretRequest",
+    "ScriptFailed",
+    "Secret",
+    "ShellTask",
     "Task",
     "TaskContext",
     "Timeouts",

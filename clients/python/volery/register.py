@@ -211,7 +211,7 @@ def registered_name(entity: Entity) -> str:
     if isinstance(entity, LaunchPlan):
         return entity.name
     elsewhere = _names_elsewhere().get(entity.module)
-    return f"{elsewhere}.{entity.qualname}" if elsewhere else entity.name
+    return f"{elsewhere}.{entity.name.removeprefix(f'{entity.module}.')}" if elsewhere else entity.name
 
 
 def _names_elsewhere() -> dict[str, str]:

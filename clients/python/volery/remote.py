@@ -61,6 +61,7 @@ class LaunchOptions:
         interruptible: vetoes or allows machines that can be taken away; None inherits.
         overwrite_cache: skip cache lookups and replace entries.
         timeout: the longest it may take.
+        service_account: of its pods; empty leaves it to the launch plan.
     """
 
     labels: Mapping[str, str] | None = None
@@ -71,6 +72,7 @@ class LaunchOptions:
     interruptible: bool | None = None
     overwrite_cache: bool = False
     timeout: timedelta | None = None
+    service_account: str = ""
 
     def to_wire(self) -> core.ExecutionOptions | None:
         """The message; None where nothing is set."""
@@ -85,6 +87,7 @@ class LaunchOptions:
             interruptible=self.interruptible,
             overwrite_cache=self.overwrite_cache,
             timeout=self.timeout,
+            service_account=self.service_account,
         )
 
 

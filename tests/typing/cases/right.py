@@ -9,11 +9,16 @@ from typing import NamedTuple, reveal_type
 import pandas as pd
 from volery import (
     Cache,
+    ContainerTask,
     FailurePolicy,
     File,
     LaunchPlan,
+    PodTemplate,
     Resources,
     Retry,
+    Secret,
+    ShellTask,
+    current_context,
     map_task,
     task,
     workflow,
@@ -73,6 +78,28 @@ def described(depths: list[int]) -> Report:
 
 nightly = LaunchPlan("nightly", search, default_inputs={"name": "penguins"}, fixed_inputs={"depths": [4]})
 
+
+@task(
+    requests=Resources(cpu=1),
+    limits=Resources(memory="1Gi"),
+    accelerator="nvidia-tesla-a100",
+    shared_memory="64Mi",
+    secret_requests=[Secret("database", "password", env_var="PGPASSWORD")],
+    pod_template=PodTemplate(spec={"containers": [{"name": "main"}]}, primary_container_name="main"),
+    labels={"team": "search"},
+    service_account="trainer",
+    interruptible=True,
+)
+def secretive() -> str:
+    reveal_type(current_context().secrets.get("database", "password"))  # R: str
+    return ""
+
+
+counted = ShellTask("count", "true", inputs={"x": int}, outputs={"y": int}, retries=2, debug=True)
+trained = ContainerTask("train", "image:1", ["/train"], arguments=["{{.inputs.x}}"], inputs={"x": int})
+reveal_type(secretive())  # R: str
+reveal_type(counted(x=1))  # R: Any
+reveal_type(trained.with_overrides(limits=Resources(memory="2Gi")))  # R: volery.task.Task[[*Any, **Any], Any]
 reveal_type(fit)  # R: volery.task.Task[[frame: pandas.DataFrame, depth: int], Model]
 reveal_type(search())  # R: Model
 reveal_type(search("penguins", depths=[1]))  # R: Model

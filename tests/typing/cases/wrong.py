@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from volery import Cache, LaunchPlan, Resources, Retry, map_task, task, workflow
+from volery import (
+    Cache,
+    ContainerTask,
+    LaunchPlan,
+    Resources,
+    Retry,
+    Secret,
+    ShellTask,
+    map_task,
+    task,
+    workflow,
+)
 
 
 @task
@@ -43,3 +54,9 @@ Cache()  # E: call-arg
 Retry("3")  # E: arg-type
 Resources(cores=2)  # E: call-arg
 LaunchPlan("nightly", add)  # E: arg-type
+Secret()  # E: call-arg
+Secret("db", "password", variable="P")  # E: call-arg
+ShellTask("count")  # E: call-arg
+ShellTask("count", "true", retries=[])  # E: arg-type
+ShellTask("count", "true", memory="1Gi")  # E: call-arg
+ContainerTask("train", command=["a"])  # E: call-arg

@@ -18,7 +18,7 @@ from volery import (
     PodTemplate,
     Resources,
     Retry,
-    SecretRequest,
+    Secret,
     Timeouts,
     map_task,
     task,
@@ -46,8 +46,10 @@ from voleryidl.core.v1 import launch_plan_pb2, task_pb2, workflow_pb2
     limits=Resources(memory="2Gi", gpu=1, shared_memory="64Mi"),
     environment={"MODE": "fast"},
     interruptible=True,
-    secret_requests=[SecretRequest("db", "password", environment_variable="DB_PASSWORD")],
-    pod_template=PodTemplate(name="gpu", spec={"containers": [{"name": "main"}]}, labels={"team": "ml"}),
+    secret_requests=[Secret("db", "password", env_var="DB_PASSWORD")],
+    pod_template=PodTemplate(
+        spec={"containers": [{"name": "main"}]}, primary_container_name="main", labels={"team": "ml"}
+    ),
     container_image="registry/image:1",
     docs="One line.\n\nMore.",
 )
@@ -145,7 +147,7 @@ def test_every_option_of_a_task_travels() -> None:
     assert message.secrets[0].environment_variable == "DB_PASSWORD"
     assert message.secrets[0].WhichOneof("mount") == "environment_variable"
     assert message.pod_template.spec["containers"][0]["name"] == "main"
-    assert message.config["container_image"] == "registry/image:1"
+    assert message.container_image == "registry/image:1"
     assert message.deprecated == ""
     old_message = task_pb2.TaskTemplate.FromString(bytes(translated(old).tasks[0]))
     assert old_message.deprecated == "use other"

@@ -16,6 +16,7 @@ from volery._interface import Interface
 from volery._literals.values import Literal
 from volery._options import Overrides
 from volery._places import place_of
+from volery.container_task import ContainerTask
 from volery.errors import DeclarationError
 from volery.launch_plan import LaunchPlan
 from volery.map_task import MapTask
@@ -106,7 +107,7 @@ class _Translator:
         return True
 
     def _name(self, entity: Task[..., Any] | Workflow[..., Any]) -> str:
-        return f"{self._module(entity)}.{entity.qualname}"
+        return f"{self._module(entity)}.{entity.name.removeprefix(f'{entity.module}.')}"
 
     def _module(self, entity: Task[..., Any] | Workflow[..., Any]) -> str:
         return self._module_names.get(entity.module, entity.module)
@@ -121,16 +122,27 @@ class _Translator:
         identifier = self._id(idl.EntityKind.TASK, name)
         if not self._is_new("task", name, task.function):
             return identifier
-        _check_loadable(task)
+        python = container = None
+        if isinstance(task, ContainerTask):
+            container = idl.ContainerTarget(
+                image=task.image,
+                command=list(task.command),
+                args=list(task.arguments),
+                input_path=task.input_data_dir,
+                output_path=task.output_data_dir,
+                working_dir=task.working_dir,
+            )
+        else:
+            _check_loadable(task)
+            python = idl.PythonTarget(module=self._module(task), qualname=task.qualname, bundle=self._bundle)
         self.package.tasks.append(
             idl.TaskTemplate(
                 id=identifier,
-                type="python",
+                type="python" if container is None else "container",
                 type_version=1,
                 interface=_interface(task.interface),
-                python=idl.PythonTarget(
-                    module=self._module(task), qualname=task.qualname, bundle=self._bundle
-                ),
+                python=python,
+                container=container,
                 retries=messages.retry_to_wire(options.retries),
                 timeouts=messages.timeouts_to_wire(options.timeouts),
                 cache=messages.cache_to_wire(options.cache),
@@ -140,9 +152,7 @@ class _Translator:
                 interruptible=options.interruptible,
                 deprecated=options.deprecated,
                 pod_template=messages.pod_template_to_wire(options.pod_template),
-                config=messages.struct_to_wire({"container_image": options.container_image})
-                if options.container_image
-                else None,
+                container_image=options.container_image,
                 docs=messages.docs_to_wire(task.docs),
             )
         )
