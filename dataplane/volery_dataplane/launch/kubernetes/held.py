@@ -94,6 +94,7 @@ class Known:
         attempt: from 1; 0 where the pod does not say.
         since: when this worker first saw it, by the monotonic clock.
         phase: of the pod.
+        is_going: whether it is deleted and nothing of ours keeps it.
     """
 
     uid: str
@@ -103,3 +104,4 @@ class Known:
     attempt: int
     since: float
     phase: str
+    is_going: bool = False

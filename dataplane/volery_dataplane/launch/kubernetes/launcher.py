@@ -30,7 +30,7 @@ from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal
 from volery_dataplane.launch.kubernetes.failures import sentence, system, timed_out
 from volery_dataplane.launch.kubernetes.held import Ending, Held, Known, Place
-from volery_dataplane.launch.kubernetes.labels import Owned, selector
+from volery_dataplane.launch.kubernetes.labels import FINALIZER, Owned, selector
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
 from volery_dataplane.launch.kubernetes.making import Making, MakingEvents, is_ours
@@ -89,6 +89,7 @@ class KubernetesLauncher:
         self._by_place: dict[Place, Held] = {}
         self._known: dict[Place, Known] = {}
         self._kept: dict[AttemptKey, tuple[Place, str, asyncio.Task[None] | None]] = {}
+        self._kept_places: set[Place] = set()
         self._observed: list[Observation] = []
         self._turning = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -106,7 +107,7 @@ class KubernetesLauncher:
         self._logs = PodLogs(api, settings.logs, events.logged)
         self._removals = Removals(api, settings.removes)
         self.reconciler = Reconciler(
-            settings.reconciler, self._known, self._by_place.__contains__, registrar, self._removals.add
+            settings.reconciler, self._known, self._has, registrar, self._removals.add
         )
         self._stopped = False
 
@@ -193,7 +194,9 @@ class KubernetesLauncher:
     def let_go(self, keys: Sequence[AttemptKey]) -> None:
         """Attempts are somebody else's now: their pods are left alone."""
         for key in keys:
-            self._kept.pop(key, None)
+            kept = self._kept.pop(key, None)
+            if kept is not None:
+                self._kept_places.discard(kept[0])
             held = self._held.pop(key, None)
             if held is None:
                 continue
@@ -211,9 +214,13 @@ class KubernetesLauncher:
                 continue
             place, uid, reading = kept
             if reading is None or reading.done():
-                self._removals.add(place, uid)
+                self._remove(place, uid)
             else:
-                reading.add_done_callback(lambda _, place=place, uid=uid: self._removals.add(place, uid))  # type: ignore[misc]  # defaults bind
+                reading.add_done_callback(lambda _, place=place, uid=uid: self._remove(place, uid))  # type: ignore[misc]  # defaults bind
+
+    def _remove(self, place: Place, uid: str) -> None:
+        self._removals.add(place, uid)
+        self._kept_places.discard(place)
 
     async def stop(self, grace: float) -> None:
         """Stops acting. Pods run on, and are found by whoever holds their executions next."""
@@ -328,6 +335,7 @@ class KubernetesLauncher:
         if phase in _OVER and known.phase not in _OVER:
             self._making.quota.room(place.namespace)
         known.phase = phase
+        known.is_going = "deletionTimestamp" in metadata and FINALIZER not in metadata.get("finalizers", ())
         held = self._by_place.get(place)
         if held is None or held.is_over:
             return
@@ -493,6 +501,7 @@ class KubernetesLauncher:
         key = held.key
         self._forget(held)
         self._kept[key] = (held.place, held.uid, reading)
+        self._kept_places.add(held.place)
         result = standings.result(ended, verdict)
         start = result.start or held.started or None
         end = max(result.end, start or 0)
@@ -505,6 +514,10 @@ class KubernetesLauncher:
         else:
             assert result.failure is not None, "it has one or the other"
             self._observe(Failed(key, start, end, result.failure, result.infrastructure, launched))
+
+    def _has(self, place: Place) -> bool:
+        """Whether a pod's attempt is this worker's, or its pod is about to be removed."""
+        return place in self._by_place or place in self._removals or place in self._kept_places
 
     def _forget(self, held: Held) -> None:
         held.is_over = True

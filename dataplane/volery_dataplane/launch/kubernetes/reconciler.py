@@ -32,7 +32,7 @@ class Reconciler:
     Args:
         settings: how often, and how much.
         known: all pods of the installation that the watch tells of.
-        is_held: whether this worker has the attempt of a pod.
+        is_held: whether this worker has the attempt of a pod, or is about to remove it.
         registrar: knows which attempts are live.
         remove: removes a pod.
     """
@@ -70,7 +70,7 @@ class Reconciler:
         old = [
             (place, known)
             for place, known in self._known.items()
-            if known.since <= oldest and not self._is_held(place)
+            if known.since <= oldest and not known.is_going and not self._is_held(place)
         ]
         removed = 0
         for begin in range(0, len(old), _BATCH):

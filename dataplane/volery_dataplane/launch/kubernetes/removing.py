@@ -40,6 +40,10 @@ class Removals:
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
+    def __contains__(self, place: object) -> bool:
+        """Whether a pod is among them."""
+        return place in self._asked
+
     async def settle(self, patience: float) -> None:
         """Waits until all are removed, but no longer than so many seconds; the rest is left."""
         if self._tasks:
