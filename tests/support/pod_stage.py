@@ -123,7 +123,7 @@ class Stage:
                 template=TEMPLATE,
                 run_as_user=65532,
             ),
-            patience=patience or Patience(image=2.0, create=4.0),
+            patience=patience or Patience(image=8.0, create=8.0),
             reconciler=ReconcilerSettings(interval=3600.0, age=0.0),
             namespace_template=self.namespace,
             kill_grace=1.0,

@@ -87,7 +87,7 @@ async def test_a_failure_that_the_attempt_tells_of_counts_though_it_exits_with_0
 async def test_exit_codes_without_a_verdict(stage: Stage, hands: Hands) -> None:
     launcher = await stage.launcher(hands)
     orders = {code: stage.order(f"echo last words >&2; exit {code}") for code in (0, 1, 3)}
-    killed = stage.order("kill -9 $$")
+    killed = stage.order("exit 137")
     for order in (*orders.values(), killed):
         launcher.launch(order)
     for code, order in orders.items():
@@ -104,7 +104,7 @@ async def test_out_of_memory_is_told_as_that_and_its_output_is_kept(stage: Stage
     order = greedy(stage.order("echo before; sleep 1; exec tail /dev/zero"), memory="32Mi")
     launcher.launch(order)
     failed = await failure_of(hands, order)
-    assert (failed.failure.code, failed.infrastructure) == ("OOMKilled", False)
+    assert (failed.failure.code, failed.infrastructure) == ("OutOfMemory", False)
     await hands.until(lambda: text_of(hands, order) == b"before\n")
 
 
@@ -134,7 +134,7 @@ async def test_a_bad_image_name_fails_at_once_and_for_good(stage: Stage, hands: 
 async def test_a_missing_secret_fails_at_once_and_for_good(stage: Stage, hands: Hands) -> None:
     launcher = await stage.launcher(hands)
     order = stage.order("")
-    order.task.secrets.add(group="nowhere", key="key", env_var="PASSWORD")
+    order.task.secrets.add(group="nowhere", key="key", environment_variable="PASSWORD")
     launcher.launch(order)
     failed = await failure_of(hands, order)
     assert failed.failure.code == "CreateContainerConfigError"

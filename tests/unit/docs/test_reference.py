@@ -77,6 +77,7 @@ def help_of_serve() -> str:
 
 SAMPLES = {
     "slots": "3",
+    "launcher": "kubernetes",
     "bundle_room": "9",
     "executions": "7",
     "drain_grace": "1.5",
