@@ -22,6 +22,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     GetValuesRequest,
     GetValuesResponse,
     ListLiveAttemptsRequest,
+    ListLiveAttemptsResponse,
     ValueRef,
     WorkRequest,
 )
@@ -118,7 +119,7 @@ class GrpcControlPlane:
         """Which of some attempts, at most 1,000, have begun and not ended, in their order."""
         request = ListLiveAttemptsRequest(attempts=names)
         with _translated():
-            response = await self._servers.current.workers.ListLiveAttempts(
+            response: ListLiveAttemptsResponse = await self._servers.current.workers.ListLiveAttempts(
                 request, wait_for_ready=self._waits, metadata=self._bearer.metadata()
             )
             return list(response.live)

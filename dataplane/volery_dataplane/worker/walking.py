@@ -57,7 +57,6 @@ class Surroundings:
     uid: str = ""
     attempt_key: bytes = field(default=b"", repr=False)
     task_server: str = ""  # where tasks reach the control plane; "" where they cannot
-    data_server: str = ""  # where they reach the data server; "" where there is none
     tls_ca: str = ""  # the authorities by which they know it
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
 
