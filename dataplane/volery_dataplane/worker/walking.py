@@ -57,6 +57,7 @@ class Surroundings:
     uid: str = ""
     attempt_key: bytes = field(default=b"", repr=False)
     task_server: str = ""  # where tasks reach the control plane; "" where they cannot
+    data_server: str = ""  # where they read and write large values over HTTP; "" where they cannot
     tls_ca: str = ""  # the authorities by which they know it
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
 
