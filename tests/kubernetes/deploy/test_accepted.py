@@ -77,22 +77,22 @@ COMBINATIONS: Mapping[str, Mapping[str, Any]] = {
 
 
 @pytest.mark.parametrize("overlay", ["development", "production"])
-def test_the_objects_of_an_overlay_are_taken(api: Api, namespace: str, overlay: str) -> None:
-    done = api.accepts(kustomized(overlay, namespace))
+def test_the_objects_of_an_overlay_are_taken(kubectl: Api, namespace: str, overlay: str) -> None:
+    done = kubectl.accepts(kustomized(overlay, namespace))
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("name", COMBINATIONS)
-def test_the_objects_of_the_chart_are_taken(api: Api, namespace: str, name: str) -> None:
+def test_the_objects_of_the_chart_are_taken(kubectl: Api, namespace: str, name: str) -> None:
     objects = charted(COMBINATIONS[name], namespace)
     for each in objects:
         each["metadata"].setdefault("namespace", namespace)
-    done = api.accepts(objects)
+    done = kubectl.accepts(objects)
     assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.parametrize("overlay", ["development", "production"])
-def test_the_pods_themselves_meet_the_restricted_standard(api: Api, namespace: str, overlay: str) -> None:
+def test_the_pods_themselves_meet_the_restricted_standard(kubectl: Api, namespace: str, overlay: str) -> None:
     """Warnings speak of what makes pods; a pod by itself would be refused."""
     for name, pod in pod_specs(kustomized(overlay, namespace)).items():
         for container in pod["containers"] + pod.get("initContainers", []):
@@ -105,5 +105,5 @@ def test_the_pods_themselves_meet_the_restricted_standard(api: Api, namespace: s
         }
         pod.setdefault("restartPolicy", "Always")
         made["spec"]["volumes"] = [*pod.get("volumes", []), {"name": "data", "emptyDir": {}}]
-        done = api.accepts([made])
+        done = kubectl.accepts([made])
         assert (done.returncode, done.stderr) == (0, ""), name

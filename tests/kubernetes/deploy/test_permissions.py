@@ -31,7 +31,7 @@ def test_every_permission_is_told_with_its_reason() -> None:
 
 
 @pytest.fixture(scope="module")
-def bound(api: Api, namespace: str) -> Iterator[str]:
+def bound(kubectl: Api, namespace: str) -> Iterator[str]:
     """The permissions as they are shipped, below names of this run's own; gives the worker's account."""
     kept = {"ClusterRole", "ClusterRoleBinding", "ServiceAccount"}
     made = []
@@ -42,30 +42,33 @@ def bound(api: Api, namespace: str) -> Iterator[str]:
                 if "roleRef" in each:
                     each["roleRef"]["name"] += f"-{namespace}"
             made.append(each)
-    api.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(made))
+    kubectl.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(made))
     account = f"system:serviceaccount:{namespace}:volery-worker"
-    api.until(lambda: may(api, account, "create", "pods", "--namespace=default"), "the role is bound")
+    kubectl.until(lambda: may(kubectl, account, "create", "pods", "--namespace=default"), "the role is bound")
     yield account
-    api.done("delete", "clusterrole,clusterrolebinding", f"volery-worker-{namespace}")
+    kubectl.done("delete", "clusterrole,clusterrolebinding", f"volery-worker-{namespace}")
 
 
-def may(api: Api, account: str, verb: str, resource: str, *place: str) -> bool:
+def may(kubectl: Api, account: str, verb: str, resource: str, *place: str) -> bool:
     kind, _, part = resource.partition("/")
     part_of = [f"--subresource={part}"] if part else []
-    answer = api.run("auth", "can-i", verb, kind, *part_of, f"--as={account}", *place).stdout.strip()
+    answer = kubectl.run("auth", "can-i", verb, kind, *part_of, f"--as={account}", *place).stdout.strip()
     assert answer in ("yes", "no"), answer
     return answer == "yes"
 
 
-def test_a_worker_may_do_what_is_told(api: Api, bound: str) -> None:
+def test_a_worker_may_do_what_is_told(kubectl: Api, bound: str) -> None:
     for verb, resource in allowed():
-        assert may(api, bound, verb, resource, "--namespace=default"), f"{verb} {resource}"
+        assert may(kubectl, bound, verb, resource, "--namespace=default"), f"{verb} {resource}"
 
 
 FORBIDDEN = [
-    *(("get", each) for each in ("secrets", "configmaps", "nodes", "serviceaccounts", "events")),
+    *(
+        ("get", each)
+        for each in ("secrets", "configmaps", "nodes", "serviceaccounts", "events", "namespaces")
+    ),
     *(("create", each) for each in ("pods/exec", "pods/attach", "pods/portforward", "serviceaccounts/token")),
-    *(("list", each) for each in ("secrets", "namespaces", "podtemplates")),
+    *(("list", each) for each in ("secrets", "namespaces", "podtemplates", "resourcequotas")),
     *(("delete", each) for each in ("namespaces", "podtemplates", "resourcequotas")),
     *(("patch", each) for each in ("namespaces", "resourcequotas", "nodes", "pods/status")),
     ("update", "pods"),
@@ -81,19 +84,19 @@ FORBIDDEN = [
 
 
 @pytest.mark.parametrize(("verb", "resource"), FORBIDDEN)
-def test_a_worker_may_do_nothing_else(api: Api, bound: str, verb: str, resource: str) -> None:
-    assert not may(api, bound, verb, resource, "--namespace=default")
+def test_a_worker_may_do_nothing_else(kubectl: Api, bound: str, verb: str, resource: str) -> None:
+    assert not may(kubectl, bound, verb, resource, "--namespace=default")
 
 
-def test_the_control_plane_may_do_nothing(api: Api, bound: str) -> None:
+def test_the_control_plane_may_do_nothing(kubectl: Api, bound: str) -> None:
     account = bound.replace("volery-worker", "volery-control-plane")
     for verb, resource in allowed():
-        assert not may(api, account, verb, resource, "--namespace=default")
+        assert not may(kubectl, account, verb, resource, "--namespace=default")
 
 
-def test_a_worker_of_given_namespaces_acts_in_those_alone(api: Api, namespace: str) -> None:
+def test_a_worker_of_given_namespaces_acts_in_those_alone(kubectl: Api, namespace: str) -> None:
     other = f"{namespace}-other"
-    api.done("create", "namespace", other)
+    kubectl.done("create", "namespace", other)
     try:
         values: dict[str, Any] = {
             "database": {"secret": "x"},
@@ -103,17 +106,19 @@ def test_a_worker_of_given_namespaces_acts_in_those_alone(api: Api, namespace: s
         platform = f"{namespace}-platform"  # an account of its own; it need not be there to be asked about
         objects = [each for each in charted(values, platform) if each["kind"] in ("Role", "RoleBinding")]
         assert len(objects) == 2
-        api.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(objects))
+        kubectl.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(objects))
         account = f"system:serviceaccount:{platform}:volery-worker"
-        api.until(lambda: may(api, account, "create", "pods", f"--namespace={other}"), "the role is bound")
-        assert not may(api, account, "create", "pods", f"--namespace={namespace}")
-        assert not may(api, account, "create", "namespaces")
+        kubectl.until(
+            lambda: may(kubectl, account, "create", "pods", f"--namespace={other}"), "the role is bound"
+        )
+        assert not may(kubectl, account, "create", "pods", f"--namespace={namespace}")
+        assert not may(kubectl, account, "create", "namespaces")
     finally:
-        api.done("delete", "namespace", other, "--wait=false")
+        kubectl.done("delete", "namespace", other, "--wait=false")
 
 
 @pytest.fixture(scope="module")
-def boundary(api: Api) -> Iterator[str]:
+def boundary(kubectl: Api) -> Iterator[str]:
     """The admission policy as it is shipped, for an account of this run's own; gives the account's name."""
     account = f"worker-{uuid.uuid4().hex[:8]}"
     policies = [
@@ -122,13 +127,15 @@ def boundary(api: Api) -> Iterator[str]:
     text = yaml.safe_dump_all(policies)
     assert text.count("':volery-worker'") == 1
     text = text.replace("volery-worker-boundary", account).replace("':volery-worker'", f"':{account}'")
-    api.done("apply", "--server-side", "--filename=-", given=text)
+    kubectl.done("apply", "--server-side", "--filename=-", given=text)
     yield account
     kinds = "validatingadmissionpolicy,validatingadmissionpolicybinding"
-    api.done("delete", kinds, account)
+    kubectl.done("delete", kinds, account)
 
 
-def test_the_boundary_keeps_workers_to_namespaces_of_volery(api: Api, namespace: str, boundary: str) -> None:
+def test_the_boundary_keeps_workers_to_namespaces_of_volery(
+    kubectl: Api, namespace: str, boundary: str
+) -> None:
     user = f"--as=system:serviceaccount:{namespace}:{boundary}"
     groups = ["--as-group=system:masters"]  # RBAC would let it do anything: only the policy stands in its way
     pod = yaml.safe_dump(
@@ -140,20 +147,22 @@ def test_the_boundary_keeps_workers_to_namespaces_of_volery(api: Api, namespace:
         }
     )
     ours = f"{namespace}-ours"
-    api.done("create", "namespace", ours)
+    kubectl.done("create", "namespace", ours)
     try:
-        api.done("label", "namespace", ours, "volery.dev/installation=one")
+        kubectl.done("label", "namespace", ours, "volery.dev/installation=one")
 
         def create(place: str, *who: str) -> str:
             arguments = ["create", f"--namespace={place}", "--dry-run=server", "--filename=-", *who]
-            return api.run(*arguments, given=pod).stderr
+            return kubectl.run(*arguments, given=pod).stderr
 
-        api.until(lambda: create("default", user, *groups) != "", "the policy is taken up")
+        kubectl.until(lambda: create("default", user, *groups) != "", "the policy is taken up")
         told = create("default", user, *groups)
         assert "workers act in namespaces with the label volery.dev/installation" in told
         assert create(ours, user, *groups) == ""
         assert create("default") == ""  # everybody else is left alone
-        removed = api.run("delete", "pod", "--all", "--namespace=default", "--dry-run=server", user, *groups)
+        removed = kubectl.run(
+            "delete", "pod", "--all", "--namespace=default", "--dry-run=server", user, *groups
+        )
         assert removed.returncode == 0  # there are none
     finally:
-        api.done("delete", "namespace", ours, "--wait=false")
+        kubectl.done("delete", "namespace", ours, "--wait=false")

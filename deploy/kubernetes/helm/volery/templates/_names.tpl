@@ -78,6 +78,9 @@ VOLERY_POD_IMAGE: {{ include "volery.image" (dict "root" . "name" "volery-task")
 VOLERY_WORKER_METRICS: 0.0.0.0:9464
 VOLERY_WORKER_METRICS_OPEN: "true"
 VOLERY_WORKER_LOG_FORMAT: json
+{{- with .Values.worker.namespaces }}
+VOLERY_WATCHED_NAMESPACES: {{ join "," . | quote }}
+{{- end }}
 {{- range $name, $value := merge (dict) .Values.worker.settings .Values.storage.environment }}
 {{ $name }}: {{ $value | toString | quote }}
 {{- end }}
