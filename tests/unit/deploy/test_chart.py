@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any
 
 import pytest
 import yaml
 from support.pages import ROOT, tables
+from volery_controlplane.settings import Settings, environment_name
 
 CHART = ROOT / "deploy" / "kubernetes" / "helm" / "volery"
 VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
@@ -111,3 +113,14 @@ def test_the_versions_are_the_release() -> None:
     assert {image["newTag"] for image in base["images"]} == {version}
     assert f"volery-task:{version}" in (ROOT / "deploy/kubernetes/base/worker.env").read_text()
     assert f"ARG VERSION={version}\n" in (ROOT / "deploy/docker/Dockerfile").read_text()
+
+
+def test_every_variable_of_the_manifests_is_a_setting() -> None:
+    files = [*(ROOT / "deploy/kubernetes").rglob("*.env"), CHART / "templates" / "_names.tpl"]
+    named = {name for each in files for name in re.findall(r"VOLERY_[A-Z_]+", each.read_text())}
+    known = {environment_name(knob.name) for knob in fields(Settings)}
+    for module in (ROOT / "dataplane" / "volery_dataplane").rglob("*.py"):
+        known |= set(re.findall(r"VOLERY_[A-Z_]+", module.read_text()))
+    known |= {f"VOLERY_{name}" for name in ("TOKEN_FILE", "TLS_CA")}  # put together from a table there
+    assert len(named) > 15
+    assert named - known == set()
