@@ -84,7 +84,8 @@ class Ended:
         failure: what became of the attempt where there is no verdict.
         infrastructure: whether the infrastructure is to blame for `failure`.
         message: where a verdict of this attempt may stand: a container's termination message.
-        overrules: `failure` counts more than a verdict that says the attempt succeeded.
+        overrules: `failure` counts more than a verdict that says the attempt succeeded, or only what became
+            of its files.
     """
 
     start: int | None
@@ -94,6 +95,8 @@ class Ended:
     message: str = ""
     overrules: bool = False
 
+
+_OF_FILES = frozenset({"OutputMissing", "OutputInvalid", "OutputsNotStored"})
 
 Standing = Waiting | Running | Lingering | Leaving | Ended
 
@@ -121,7 +124,7 @@ class Result:
 
 def result(ended: Ended, verdict: AttemptVerdict | None) -> Result:
     """Joins how a pod ended with the verdict that was found where it said, if one was."""
-    if verdict is None or (ended.overrules and verdict.WhichOneof("verdict") == "outputs"):
+    if verdict is None or (ended.overrules and _is_about_files(verdict)):
         return Result(ended.start, ended.end, failure=ended.failure, infrastructure=ended.infrastructure)
     start = verdict.start_time.ToMicroseconds() or ended.start
     end = verdict.end_time.ToMicroseconds() or ended.end
@@ -131,3 +134,8 @@ def result(ended: Ended, verdict: AttemptVerdict | None) -> Result:
         blamed = failure.kind == FAILURE_KIND_SYSTEM
         return Result(start, end, code, failure=failure, infrastructure=blamed)
     return Result(start, end, code, outputs=verdict.outputs)
+
+
+def _is_about_files(verdict: AttemptVerdict) -> bool:
+    """Whether a verdict says what there is of a program's outputs, and nothing of how the program ended."""
+    return verdict.WhichOneof("verdict") == "outputs" or verdict.failure.code in _OF_FILES

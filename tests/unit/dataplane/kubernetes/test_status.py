@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -224,6 +225,10 @@ def test_a_failed_program_does_not_succeed_by_the_files_it_left() -> None:
     told = result(ended, AttemptVerdict(failure=Failure(code="Told"))).failure
     assert told is not None
     assert told.code == "Told"
+    for code in ("OutputMissing", "OutputInvalid", "OutputsNotStored"):
+        assert result(ended, AttemptVerdict(failure=Failure(code=code))).failure == _END.failure
+        ended_well = replace(ended, overrules=False)
+        assert result(ended_well, AttemptVerdict(failure=Failure(code=code))).failure == Failure(code=code)
 
 
 def test_a_verdict_that_blames_the_platform_counts_as_the_infrastructure_s() -> None:
