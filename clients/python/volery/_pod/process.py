@@ -115,7 +115,7 @@ def context_of(identity: Identity, place: Place, inline_limit: int, traceparent:
 
 def workspace_of(context: TaskContext, directory: str) -> Workspace:
     """Reaches the object store as the attempt; what is fetched goes into a directory."""
-    return Workspace(context.storage_prefix, directory)
+    return Workspace(context.storage_prefix, directory, context.access)
 
 
 def leave(code: int, *, after_user_code: bool = False) -> NoReturn:
