@@ -14,7 +14,9 @@ import pytest
 from support.databases import fresh_sqlite
 from support.plane_thread import serving
 from support.s3 import Faults, proxy, s3_server
+from volery._pod import process
 from volery._signed_storage import Access, SignedStorage
+from volery.context import TaskContext
 from volery.errors import StorageError
 from volery.remote import Remote
 from volery.storage import Workspace, storage_of
@@ -181,6 +183,16 @@ def test_a_workspace_takes_urls_where_the_store_is_not_of_this_machine(tmp_path:
             way("s3://bucket", "s3://bucket/executions/x", told)
     with pytest.raises(StorageError, match="no storage"):
         storage_of("s3://bucket/x")
+
+
+@pytest.mark.parametrize("shop", ["s3"], indirect=True)
+def test_a_pod_reads_its_code_and_inputs_from_the_store_by_urls(shop: Shop, tmp_path: Path) -> None:
+    access = f"\n\n\n{shop.plane.data_server}"
+    context = TaskContext("demo/development/e", "n0", 1, shop.prefix(), access=access)
+    workspace = process.workspace_of(context, str(tmp_path))
+    stored = workspace.put("inputs.pb", b"content")
+    assert workspace.read(stored.uri) == b"content"
+    assert workspace.local(stored.uri, stored.sha256).read_bytes() == b"content"
 
 
 def test_names_that_climb_out_of_a_directory_are_refused(tmp_path: Path) -> None:
