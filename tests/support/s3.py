@@ -26,8 +26,8 @@ ACCESS_KEY = "AKIDEXAMPLE"
 SECRET_KEY = "not-a-secret"
 REGION = "us-east-1"
 
-_SERVER = Path(sys.prefix) / "s3" / "bin" / "moto_server"
-"""In an environment of its own: what moto stands on excludes what the Kubernetes client stands on."""
+ENVIRONMENT = Path(sys.prefix) / "s3" / "bin"
+"""Programs of an environment of its own: what moto stands on excludes what the Kubernetes client needs."""
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def _start() -> S3:
     log = Path(tempfile.mkdtemp(prefix="volery-s3-")) / "moto.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [str(_SERVER), "-H", "127.0.0.1", "-p", str(port)],
+            [str(ENVIRONMENT / "moto_server"), "-H", "127.0.0.1", "-p", str(port)],
             stdout=out,
             stderr=out,
             start_new_session=True,

@@ -83,6 +83,7 @@ SAMPLES = {
     "drain_grace": "1.5",
     "state": "/somewhere",
     "transport": "grpc",
+    "storage_access": "data-server",
     "storage_access": "direct",
     "ready_fd": "5",
     "log_size_limit": "7",
