@@ -84,7 +84,6 @@ SAMPLES = {
     "state": "/somewhere",
     "transport": "grpc",
     "storage_access": "data-server",
-    "storage_access": "direct",
     "ready_fd": "5",
     "log_size_limit": "7",
     "bundle_size_limit": "7",
