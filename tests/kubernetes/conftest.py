@@ -1,0 +1,72 @@
+"""A cluster for all tests of this directory; see `support.cluster`."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from kubernetes import client
+from support.cluster import programs
+from support.cluster.borrowed import Borrowed
+from support.cluster.cluster import Cluster
+
+REQUIRED = "VOLERY_REQUIRE_KUBERNETES"
+"""Set where a cluster could be had: then a test that cannot have one fails instead of being skipped."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.kubernetes)
+            # The first test waits until the cluster is up, and the first of all until it is built.
+            item.add_marker(pytest.mark.timeout(1800 if item is items[0] else 300))
+
+
+@pytest.fixture(scope="session")
+def own_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    """A cluster of these tests' own, which they may break as long as they mend it."""
+    lacks = programs.missing()
+    if lacks:
+        message = f"NO KUBERNETES HERE, so nothing of it is tested: this machine lacks {'; '.join(lacks)}"
+        if os.environ.get(REQUIRED):
+            pytest.fail(message, pytrace=False)
+        request.config.get_terminal_writer().line(f"\n{message}", red=True, bold=True)
+        pytest.skip(message)
+    with Cluster.start() as cluster:
+        yield cluster
+
+
+@pytest.fixture(scope="session")
+def cluster(request: pytest.FixtureRequest) -> Cluster | Borrowed:
+    """A cluster to use: the one that a developer lends, else the tests' own."""
+    borrowed = Borrowed.of_environment()
+    if borrowed is not None:
+        return borrowed
+    own: Cluster = request.getfixturevalue("own_cluster")
+    return own
+
+
+@pytest.fixture
+def api(cluster: Cluster | Borrowed) -> Iterator[client.ApiClient]:
+    with cluster.api() as api:
+        yield api
+
+
+@pytest.fixture
+def core(api: client.ApiClient) -> client.CoreV1Api:
+    return client.CoreV1Api(api)
+
+
+@pytest.fixture
+def namespace(core: client.CoreV1Api) -> Iterator[str]:
+    """A fresh namespace in which pods can be made; it is deleted, and not waited for."""
+    name = f"test-{uuid.uuid4().hex[:12]}"
+    core.create_namespace({"metadata": {"name": name}})
+    # Pods are refused until the namespace has its service account.
+    core.create_namespaced_service_account(name, {"metadata": {"name": "own"}})
+    yield name
+    core.delete_namespace(name)
