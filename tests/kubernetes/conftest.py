@@ -19,11 +19,10 @@ REQUIRED = "VOLERY_REQUIRE_KUBERNETES"
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
-    for item in items:
-        if here in item.path.parents:
-            item.add_marker(pytest.mark.kubernetes)
-            # The first test waits until the cluster is up, and the first of all until it is built.
-            item.add_marker(pytest.mark.timeout(1800 if item is items[0] else 300))
+    for number, item in enumerate(item for item in items if here in item.path.parents):
+        item.add_marker(pytest.mark.kubernetes)
+        # The first test waits until the cluster is up, which may have to be built.
+        item.add_marker(pytest.mark.timeout(300 if number else 1800))
 
 
 @pytest.fixture(scope="session")
