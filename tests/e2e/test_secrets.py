@@ -188,8 +188,9 @@ def test_a_task_acts_with_a_token_of_its_own_and_no_secret_shows_anywhere(
             stream.read()  # until the task has looked around
 
         # While the task runs: what anybody on the machine can list, and what its process was given.
-        address, authorities, token = kept.read_text().split("\n")
+        address, authorities, token, data_server = kept.read_text().split("\n")
         assert (address, authorities) == (secured.server, str(secured.authority.certificate))
+        assert not data_server, "none is served here"
         secured.secrets += [token, token[-43:], *(secret[-43:] for secret in secured.secrets)]
         mine = Credentials(token=token, tls_ca=authorities)
         with remote_of(address, mine) as task:

@@ -123,8 +123,8 @@ def talks(x: int) -> int:
 @task
 def talks_and_waits(x: int) -> int:
     """Prints a line, and waits until it is told to end."""
-    print("ready")
     try:
+        print("ready")  # whoever reads it may act at once
         while True:
             time.sleep(60)
     finally:
@@ -133,8 +133,8 @@ def talks_and_waits(x: int) -> int:
 
 @task
 def refuses_to_end(x: int) -> int:
-    print("ready")
     try:
+        print("ready")  # whoever reads it may act at once
         while True:
             time.sleep(60)
     except BaseException:
@@ -143,8 +143,8 @@ def refuses_to_end(x: int) -> int:
 
 @task
 def fails_on_the_way_out(x: int) -> int:
-    print("ready")
     try:
+        print("ready")  # whoever reads it may act at once
         while True:
             time.sleep(60)
     finally:
