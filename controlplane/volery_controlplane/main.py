@@ -14,6 +14,8 @@ from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 from volery_telemetry.exposition import UnsafeMetricsAddress
 from volery_telemetry.logs import configure
@@ -49,6 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         match parsed.command:
             case "serve":
+                signal.signal(signal.SIGTERM, _leave_at_once)  # until it serves
                 _run(_serve(settings, parsed.ready_fd, parsed.ready_file))
             case "migrate":
                 ensure_schema(settings.database)
@@ -73,6 +76,14 @@ def _run(work: Coroutine[None, None, None]) -> None:
     import uvloop  # not on the path of the other commands
 
     uvloop.run(work)
+
+
+def _leave_at_once(number: int, frame: FrameType | None) -> NoReturn:
+    """Ends the process while it starts: nothing is served yet, and what was begun is safe to repeat.
+
+    The first process of a container would not even notice a SIGTERM without a handler.
+    """
+    os._exit(128 + number)
 
 
 async def _serve(settings: Settings, ready_fd: int | None, ready_file: Path | None) -> None:
