@@ -12,6 +12,8 @@ from kubernetes import client
 from support.cluster import programs
 from support.cluster.borrowed import Borrowed
 from support.cluster.cluster import Cluster
+from support.deploying.api import Api
+from support.deploying.rights import granted
 
 REQUIRED = "VOLERY_REQUIRE_KUBERNETES"
 """Set where a cluster could be had: then a test that cannot have one fails instead of being skipped."""
@@ -69,3 +71,16 @@ def namespace(core: client.CoreV1Api) -> Iterator[str]:
     core.create_namespaced_service_account(name, {"metadata": {"name": "own"}})
     yield name
     core.delete_namespace(name)
+
+
+@pytest.fixture(scope="session")
+def kubectl(cluster: Cluster | Borrowed) -> Api:
+    """The API server with the administrator's rights."""
+    return Api(str(cluster.kubeconfig))
+
+
+@pytest.fixture(scope="session")
+def worker_kubeconfig(kubectl: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """What a worker may do by the shipped manifests, and not a verb more."""
+    with granted(kubectl, f"test-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("rights")) as file:
+        yield file

@@ -1,7 +1,7 @@
 """An S3 server over real HTTP (moto's), and a proxy before it that is slow or answers with errors.
 
-One server a test process, started when it is first asked for and ended with the process; buckets are cheap,
-so each test takes one of its own.
+One server a test process and address, started when it is first asked for and ended with the process; buckets
+are cheap, so each test takes one of its own.
 """
 
 from __future__ import annotations
@@ -67,22 +67,29 @@ class S3:
         }
 
 
-_running: list[S3] = []
+_running: dict[str, S3] = {}
 
 
-def s3_server() -> S3:
-    """The server of this test process."""
-    if not _running:
-        _running.append(_start())
-    return _running[0]
+def s3_server(host: str = "127.0.0.1") -> S3:
+    """The server of this test process that listens at an address of this machine."""
+    if host not in _running:
+        _running[host] = _start(host)
+    return _running[host]
 
 
-def _start() -> S3:
-    port = _free_port()
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+def _start(host: str) -> S3:
+    port = free_port(host)
     log = Path(tempfile.mkdtemp(prefix="volery-s3-")) / "moto.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [str(ENVIRONMENT / "moto_server"), "-H", "127.0.0.1", "-p", str(port)],
+            [str(ENVIRONMENT / "moto_server"), "-H", host, "-p", str(port)],
             stdout=out,
             stderr=out,
             start_new_session=True,
@@ -99,17 +106,11 @@ def _start() -> S3:
     while True:
         assert process.poll() is None, log.read_text()
         try:
-            socket.create_connection(("127.0.0.1", port), 1).close()
+            socket.create_connection((host, port), 1).close()
         except OSError:
             time.sleep(0.05)  # it says nowhere that it listens
         else:
-            return S3("127.0.0.1", port)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+            return S3(host, port)
 
 
 @dataclass

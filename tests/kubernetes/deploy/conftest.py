@@ -1,19 +1,11 @@
 from __future__ import annotations
 
-import os
 import uuid
 from collections.abc import Iterator
 
 import pytest
 import yaml
 from support.deploying.api import Api
-
-
-@pytest.fixture(scope="session")
-def kubectl(request: pytest.FixtureRequest) -> Api:
-    """The API server that a developer lends, else that of the tests' own cluster."""
-    lent = os.environ.get("VOLERY_TEST_KUBECONFIG", "")
-    return Api(lent or str(request.getfixturevalue("cluster").kubeconfig))
 
 
 @pytest.fixture(scope="module")

@@ -46,6 +46,7 @@ class Cluster:
         told = json.loads(line)
         self.ground = Ground(told["number"])
         self.control = Control(self.ground, found, told["init"])
+        self._root = f"/proc/{told['init']}/root"
         self._configuration = configuration.write(self.ground, found)
         self.images = Images(found, self._import)
         self._stand_ins = 0
@@ -158,7 +159,8 @@ class Cluster:
         """What lets another test run use this cluster; see `borrowed`."""
         return {
             "VOLERY_TEST_KUBECONFIG": str(self.kubeconfig),
-            "VOLERY_TEST_CONTAINERD": self._configuration.containerd,
+            # The socket lies on a mount that only the cluster's own processes have.
+            "VOLERY_TEST_CONTAINERD": f"{self._root}{self._configuration.containerd}",
             "VOLERY_TEST_HOST_ADDRESS": self.host_address,
         }
 

@@ -67,6 +67,22 @@ class Images:
         made = [self._python(), self._layer(kept, lambda root: roots.installed(root, requirements))]
         return self.load(reference, made, AS_USER, files)
 
+    def task_with(self, reference: str, *packages: str) -> str:
+        """The SDK on what tasks import besides, which is a layer of its own and changes with no file here."""
+        beside, sdk = list(packages), roots.in_checkout(roots.TASK)
+        below = self._cache / f"installed-{roots.digest(beside)}.tar"
+        above = self._cache / f"installed-{roots.digest(sdk)}.tar"
+        made = [
+            self._python(),
+            self._layer(below, lambda root: roots.installed(root, beside)),
+            self._layer(above, lambda root: roots.installed(root, sdk)),
+        ]
+        return self.load(reference, made, AS_USER)
+
+    def shell_with(self, reference: str, files: Path) -> str:
+        """BusyBox, and a directory's content at the root."""
+        return self.load(reference, [self._busybox()], layers.Recipe(command=["sh"]), files)
+
     def program(self, reference: str, program: Path) -> str:
         """One static program and nothing else, which is its entry point."""
         with tempfile.TemporaryDirectory() as directory:

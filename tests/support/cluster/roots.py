@@ -87,6 +87,7 @@ def python(root: Path) -> None:
     places = sorted({str(found.parent) for found in _libraries([program])} | {"/usr/local/lib"})
     (etc / "ld.so.conf").write_text("\n".join(places) + "\n")
     (etc / "nsswitch.conf").write_text("hosts: files dns\n")
+    _bash(root)
     authorities = Path("/etc/ssl/certs/ca-certificates.crt")
     if authorities.exists():
         (etc / "ssl" / "certs").mkdir(parents=True)
@@ -96,6 +97,18 @@ def python(root: Path) -> None:
         shutil.copytree(zones, root / "usr" / "share" / "zoneinfo", symlinks=True)
     subprocess.run(["ldconfig", "-r", str(root)], check=True)
     _compile(root, local / "lib" / PYTHON)
+
+
+def _bash(root: Path) -> None:
+    """The machine's bash, which shell tasks run with: the image of tasks has one."""
+    bash = shutil.which("bash")
+    if bash is None:
+        return
+    for needed in [Path(bash), *_libraries([Path(bash)])]:
+        inside = root / ("bin/bash" if needed.name == "bash" else str(needed).lstrip("/"))
+        inside.parent.mkdir(parents=True, exist_ok=True)
+        if not inside.exists():
+            shutil.copy2(needed.resolve(), inside)
 
 
 def installed(root: Path, requirements: Sequence[str]) -> None:
