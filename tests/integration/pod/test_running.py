@@ -327,6 +327,18 @@ def test_a_failure_that_cannot_be_stored_is_told_as_far_as_it_may(pod: Pod, limi
     assert ("xxx" in ended.failure.trace) is (limit != "0")
 
 
+def test_why_nothing_could_be_stored_is_told_even_where_the_tasks_own_words_are_not(pod: Pod) -> None:
+    ended = pod.calls(TASKS, "raises", size=10).run(
+        VOLERY_VERDICT_LIMIT="0",
+        VOLERY_STORAGE_PREFIX="s3://bucket/volery/attempt",
+        VOLERY_DATA_SERVER="http://192.0.2.1:1",
+    )
+
+    assert ended.failure.code == "ValueError"
+    assert "refusing to send a token to http://192.0.2.1:1" in ended.failure.message
+    assert "xxx" not in ended.failure.message
+
+
 def test_a_verdict_that_can_be_left_nowhere_is_told_by_the_exit_code(pod: Pod) -> None:
     pod.verdict_file.mkdir()
     process = pod.calls(TASKS, "noop", x=1).start("run")

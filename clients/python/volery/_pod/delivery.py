@@ -107,7 +107,8 @@ def _leave_less(identity: Identity, verdict: Verdict, problem: str) -> Verdict |
         failure["codes"] = [code[:100] for code in told["codes"][:5]]
         failure["trace"] = told["trace"][-_SHORT_TRACE:]
     if not identity.verdict_limit:  # what a task says must not stand where readers of pods see it
-        failure["message"] = "what it says could not be stored, and is not to stand in the pod"
+        hidden = "what it says could not be stored, and is not to stand in the pod"
+        failure["message"] = f"{hidden}: {problem[:_SHORT_MESSAGE]}"
         failure["trace"] = ""
     less = replace(verdict, outputs=None, failure=failure)
     content = verdicts.encode(less)
