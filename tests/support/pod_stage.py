@@ -16,6 +16,7 @@ from typing import Any
 
 from google.protobuf.json_format import ParseDict
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
+from volery_dataplane.launch.kubernetes.labels import INSTALLATION
 from volery_dataplane.launch.kubernetes.launch_settings import (
     ApiSettings,
     LaunchSettings,
@@ -39,6 +40,7 @@ from volery_dataplane.worker.ports import (
     Waiting,
 )
 from volery_rules.verdicts import seal, seal_elsewhere
+from voleryidl.core.v1.reason_pb2 import WaitingReason
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 from voleryidl.worker.v1.verdict_pb2 import AttemptVerdict
 from voleryidl.worker.v1.worker_service_pb2 import AttemptName, Welcome
@@ -231,13 +233,14 @@ async def started(hands: Hands, order: AttemptOrder) -> None:
     )
 
 
-async def waits(hands: Hands, order: AttemptOrder) -> Waiting:
-    """Why an attempt waits, as soon as that is told."""
-    found = await hands.until(
-        lambda: [seen for seen in hands.observations if isinstance(seen, Waiting) and seen.key == order.key]
-    )
-    assert isinstance(found[-1], Waiting)
-    return found[-1]
+async def waits(hands: Hands, order: AttemptOrder, reason: WaitingReason) -> Waiting:
+    """That an attempt waits for a reason, as soon as that is told; others may be told before."""
+
+    def told() -> list[Waiting]:
+        seen = [each for each in hands.observations if isinstance(each, Waiting) and each.key == order.key]
+        return [each for each in seen if each.reason == reason]
+
+    return (await hands.until(told))[-1]  # type: ignore[no-any-return]  # what `told` gives
 
 
 def text_of(hands: Hands, order: AttemptOrder, stream: Stream = Stream.STDOUT) -> bytes:
@@ -248,7 +251,9 @@ def text_of(hands: Hands, order: AttemptOrder, stream: Stream = Stream.STDOUT) -
 
 async def make_namespace(api: Api, name: str) -> None:
     """A namespace in which pods can be made, with what they run."""
-    await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name}})
+    # With the label that workers set on those that they make: they may not act in others.
+    labels = {INSTALLATION: "launcher"}
+    await api.call("POST", "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels}})
     place = f"/api/v1/namespaces/{name}"
     played = {"metadata": {"name": "played"}, "data": {"run": SCRIPT}}
     await api.call("POST", f"{place}/configmaps", played)

@@ -12,12 +12,15 @@ from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 
 
 @pytest.fixture
-async def stage(cluster: Any, tmp_path: Path) -> AsyncIterator[Stage]:
-    """A namespace of its own, and an installation without a launcher yet."""
+async def stage(cluster: Any, worker_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Stage]:
+    """A namespace of its own, and an installation without a launcher yet.
+
+    Launchers have the rights that the manifests grant to workers; the test itself has all.
+    """
     api = await Api.connect(ApiSettings(kubeconfig=str(cluster.kubeconfig)))
     namespace = f"launcher-{uuid.uuid4().hex[:12]}"
     await make_namespace(api, namespace)
-    made = Stage(api, cluster.kubeconfig, tmp_path, namespace, cluster.images.shell())
+    made = Stage(api, worker_kubeconfig, tmp_path, namespace, cluster.images.shell())
     yield made
     await made.close()
     for pod in await made.pods():

@@ -113,8 +113,7 @@ async def test_an_image_that_is_never_there_is_waited_for_and_given_up(stage: St
     order = stage.order("")
     order.task.container_image = "volery.dev/test/nowhere:1"
     launcher.launch(order)
-    waiting = await waits(hands, order)
-    assert waiting.reason == WaitingReason.WAITING_REASON_IMAGE
+    waiting = await waits(hands, order, WaitingReason.WAITING_REASON_IMAGE)
     assert "volery.dev/test/nowhere:1" in waiting.message
     failed = await failure_of(hands, order)
     assert (failed.failure.code, failed.failure.kind) == ("ImageUnavailable", FAILURE_KIND_USER)
@@ -147,8 +146,7 @@ async def test_a_pod_that_no_node_has_room_for_says_so_and_can_be_cancelled(
     launcher = await stage.launcher(hands)
     order = greedy(stage.order(""), cpu="1000")
     launcher.launch(order)
-    waiting = await waits(hands, order)
-    assert waiting.reason == WaitingReason.WAITING_REASON_UNSCHEDULABLE
+    waiting = await waits(hands, order, WaitingReason.WAITING_REASON_UNSCHEDULABLE)
     assert "cpu" in waiting.message
     launcher.cancel([order.key])
     assert isinstance(await end_of(hands, order), Cancelled)
@@ -216,8 +214,7 @@ async def test_quota_is_waited_for_and_costs_no_attempt(stage: Stage, hands: Han
     launcher.launch(first)
     await started(hands, first)
     launcher.launch(second)
-    waiting = await waits(hands, second)
-    assert waiting.reason == WaitingReason.WAITING_REASON_QUOTA
+    waiting = await waits(hands, second, WaitingReason.WAITING_REASON_QUOTA)
     assert "few" in waiting.message
     launcher.cancel([first.key])
     await end_of(hands, first)
