@@ -84,3 +84,9 @@ def worker_kubeconfig(kubectl: Api, tmp_path_factory: pytest.TempPathFactory) ->
     """What a worker may do by the shipped manifests, and not a verb more."""
     with granted(kubectl, f"test-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("rights")) as file:
         yield file
+
+
+@pytest.fixture(scope="session")
+def science(cluster: Cluster | Borrowed) -> str:
+    """An image of tasks with what the examples import."""
+    return cluster.images.task_with("volery.dev/test/science:1", "pandas", "pyarrow", "scikit-learn")

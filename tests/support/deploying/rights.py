@@ -9,7 +9,7 @@ from pathlib import Path
 
 import yaml
 from support.deploying.api import Api
-from support.deploying.rendering import Object, kustomized
+from support.deploying.rendering import CLUSTER_WIDE, Object, kustomized
 
 KINDS = {
     "ClusterRole",
@@ -30,7 +30,7 @@ def granted(kubectl: Api, namespace: str, directory: Path) -> Iterator[Path]:
     """
     objects = [each for each in kustomized("production", namespace) if each["kind"] in KINDS]
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
-    made = [space, *(_of_its_own(each, namespace) for each in objects)]
+    made = [space, *(of_its_own(each, namespace) for each in objects)]
     kubectl.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(made))
     try:
         file = directory / "worker.kubeconfig"
@@ -50,9 +50,10 @@ def granted(kubectl: Api, namespace: str, directory: Path) -> Iterator[Path]:
                 kubectl.done("delete", "--wait=false", "--ignore-not-found", each["kind"], name)
 
 
-def _of_its_own(each: Object, namespace: str) -> Object:
+def of_its_own(each: Object, namespace: str) -> Object:
+    """What is cluster-wide below a name that goes with a namespace; all else as it is."""
     each = copy.deepcopy(each)
-    if each["kind"] != "ServiceAccount":
+    if each["kind"] in CLUSTER_WIDE - {"Namespace"}:
         each["metadata"]["name"] += f"-{namespace}"
     if "roleRef" in each:
         each["roleRef"]["name"] += f"-{namespace}"
