@@ -66,7 +66,10 @@ class Api:
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
         else:
             await config.load_kube_config(  # type: ignore[no-untyped-call]  # as above
-                settings.kubeconfig or None, settings.context or None, client_configuration=configuration
+                settings.kubeconfig or None,
+                settings.context or None,
+                client_configuration=configuration,
+                temp_file_path=None if settings.credentials is None else str(settings.credentials),
             )
         configuration.connection_pool_maxsize = settings.connections
         return cls(client.ApiClient(configuration), settings.timeout)

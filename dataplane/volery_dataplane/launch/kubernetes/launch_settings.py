@@ -17,12 +17,16 @@ class ApiSettings:
         context: of the file; "" for its current one.
         connections: the most at a time.
         timeout: seconds of one call.
+        credentials: where keys and certificates are laid that the file holds in itself, which a directory of
+            the worker's own must be: what a killed worker leaves there goes with it. None for the system's
+            temporary directory.
     """
 
     kubeconfig: str = ""
     context: str = ""
     connections: int = 64
     timeout: float = 30.0
+    credentials: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)

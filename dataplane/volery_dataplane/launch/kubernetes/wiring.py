@@ -87,13 +87,14 @@ class Knobs:
         return found
 
 
-def api_settings(knobs: Knobs) -> ApiSettings:
+def api_settings(knobs: Knobs, around: Surrounding) -> ApiSettings:
     """How the API server is reached."""
     return ApiSettings(
         kubeconfig=knobs.text("VOLERY_KUBECONFIG"),
         context=knobs.text("VOLERY_KUBE_CONTEXT"),
         connections=knobs.whole("VOLERY_KUBE_CONNECTIONS", 64, least=2),
         timeout=knobs.number("VOLERY_KUBE_TIMEOUT", 30.0, least=1.0),
+        credentials=around.scratch / "credentials",
     )
 
 
@@ -181,7 +182,7 @@ async def kubernetes_launcher(around: Surrounding) -> Chosen:
     knobs = Knobs(os.environ)
     settings = launch_settings(knobs, around)
     try:
-        api = await Api.connect(api_settings(knobs))
+        api = await Api.connect(api_settings(knobs, around))
     except (ConfigException, OSError) as problem:
         raise CannotLaunch(f"no Kubernetes cluster is configured: {problem}") from problem
     authorities = await asyncio.to_thread(Path(around.tls_ca).read_text) if around.tls_ca else ""
