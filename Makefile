@@ -8,7 +8,7 @@ export UV_SYSTEM_CERTS ?= 1
 MEMBERS := -e ./idl -e ./migrations -e "./controlplane[objects,postgres,otel]" -e "./dataplane[objects,otel,kubernetes]" -e "./clients/python[pandas]" -e ./clients/cli
 MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
 
-.PHONY: help install gen gen-check lint test test-deep test-kubernetes kubernetes test-model test-crash test-crash-deep soak check demo bench bench-peers docker-lock clean
+.PHONY: help install gen gen-check lint test test-deep test-kubernetes test-kubernetes-deep kubernetes test-model test-crash test-crash-deep soak check demo bench bench-peers docker-lock clean
 
 help: ## Say what can be made
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
@@ -57,6 +57,9 @@ test-deep: install ## Wheels in empty environments, the commands of the document
 
 test-kubernetes: install ## Pods on a real one-node cluster, which it brings up and takes down; needs Linux and root
 	$(BIN)/pytest -q -m kubernetes tests/kubernetes
+
+test-kubernetes-deep: install ## Disturb such a cluster under running pods 60 times, or DISTURBANCES times
+	VOLERY_TEST_DISTURBANCES=$(or $(DISTURBANCES),60) $(BIN)/pytest -q -s tests/kubernetes/test_crash.py tests/kubernetes/test_restore.py
 
 kubernetes: install ## Hold such a cluster until an interrupt, for tests and for looking at it
 	cd tests && $(CURDIR)/$(PY) -m support.cluster up

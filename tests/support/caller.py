@@ -60,6 +60,8 @@ WORKFLOWS = {
         chain("steps", 60, "slow_add_one"),
         chain("chain", 25, "slow_add_one"),
         chain("flaky", 8, "flaky_add_one"),
+        chain("short", 5, "slow_add_one"),
+        chain("shaky", 2, "flaky_add_one"),
         fan_out("wide", "slow_add_one"),
         chain("hanging", 1, "hang_and_tell"),
     )
@@ -69,6 +71,8 @@ NODES: dict[str, Callable[[int], int]] = {
     "steps": lambda x: 60,
     "chain": lambda x: 25,
     "flaky": lambda x: 8,
+    "short": lambda x: 5,
+    "shaky": lambda x: 2,
     "wide": lambda n: n + 3,
     "resting": lambda x: 6,
     "hanging": lambda x: 1,
@@ -77,6 +81,8 @@ OUTPUTS: dict[str, Callable[[int], int]] = {
     "steps": lambda x: x + 60,
     "chain": lambda x: x + 25,
     "flaky": lambda x: x + 8,
+    "short": lambda x: x + 5,
+    "shaky": lambda x: x + 2,
     "wide": lambda n: n * (n + 1) // 2,
     "resting": lambda x: x + 6,
 }

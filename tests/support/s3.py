@@ -131,8 +131,14 @@ class Faults:
 
 
 @contextmanager
-def proxy(server: S3, faults: Faults) -> Iterator[str]:
-    """An endpoint before the server; requests go through it as `faults` say."""
+def proxy(server: S3, faults: Faults, host: str = "127.0.0.1") -> Iterator[str]:
+    """An endpoint before the server; requests go through it as `faults` say.
+
+    Args:
+        server: what it stands before.
+        faults: may be changed at any time.
+        host: by which this machine is asked; for another than the usual one it listens everywhere.
+    """
 
     class Passing(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -203,11 +209,11 @@ def proxy(server: S3, faults: Faults) -> Iterator[str]:
         def handle_error(self, request: object, client_address: object) -> None:
             pass  # whoever asked is gone
 
-    front = Front(("127.0.0.1", 0), Passing)
+    front = Front(("127.0.0.1" if host == "127.0.0.1" else "0.0.0.0", 0), Passing)
     thread = threading.Thread(target=front.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{front.server_address[1]}"
+        yield f"http://{host}:{front.server_address[1]}"
     finally:
         front.shutdown()
         front.server_close()

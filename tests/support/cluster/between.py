@@ -196,6 +196,11 @@ class Between:
         self._streams[task] = request
         try:
             return await self._pass(incoming, request)
+        except aiohttp.ClientError:
+            # The server is away, and it looks so to the client.
+            if incoming.transport is not None:
+                incoming.transport.abort()
+            raise asyncio.CancelledError from None
         except asyncio.CancelledError:
             # Cut: the connection ends in the middle, without an answer or the last part of one.
             if incoming.transport is not None:
