@@ -75,6 +75,12 @@ async def run(settings: Settings) -> None:
 
     blobs = ChosenBlobs(settings.storage_access, CarriedBlobs(control_plane, settings.tls_ca))
     chosen: list[Chosen] = []
+    bundle_limits = (
+        settings.bundle_size_limit,
+        settings.bundle_unpacked_limit,
+        settings.bundle_members_limit,
+        settings.bundle_ratio_limit,
+    )
     around = Surrounding(
         scratch=scratch,
         slots=settings.slots,
@@ -85,6 +91,7 @@ async def run(settings: Settings) -> None:
         interpreter=settings.interpreter,
         tls_ca=settings.tls_ca,
         secrets=settings.secrets.expanduser().absolute() if settings.secrets else None,
+        bundle_limits=bundle_limits,
     )
     choice = await choose(
         settings.launcher,
@@ -93,12 +100,7 @@ async def run(settings: Settings) -> None:
             settings.state / "bundles",
             control_plane.bundle,
             scratch / "unpacking",
-            BundleLimits(
-                settings.bundle_size_limit,
-                settings.bundle_unpacked_limit,
-                settings.bundle_members_limit,
-                settings.bundle_ratio_limit,
-            ),
+            BundleLimits(*bundle_limits),
             shelf_limit=settings.bundle_room,
             used=lambda: chosen[0].bundles_in_use(),
         ),

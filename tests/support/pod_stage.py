@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import yaml
 from google.protobuf.json_format import ParseDict
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
 from volery_dataplane.launch.kubernetes.labels import INSTALLATION
@@ -109,22 +110,27 @@ class Stage:
         self.installation = f"launcher-{uuid.uuid4().hex[:12]}"
         self._numbers = itertools.count(1)
         self.launchers: list[KubernetesLauncher] = []
+        self.pod_settings = PodSettings(
+            image=shell,
+            image_pull_policy="Never",
+            python="/played/run",
+            template=TEMPLATE,
+            run_as_user=65532,
+        )
 
     async def launcher(
-        self, hands: Hands, patience: Patience | None = None, **changes: Any
+        self,
+        hands: Hands,
+        patience: Patience | None = None,
+        kubeconfig: Path | None = None,
+        **changes: Any,
     ) -> KubernetesLauncher:
-        """A new launcher of the installation."""
-        api = await Api.connect(ApiSettings(kubeconfig=str(self._kubeconfig)))
+        """A new launcher of the installation, with the administrator's rights if none are given."""
+        api = await Api.connect(ApiSettings(kubeconfig=str(kubeconfig or self._kubeconfig)))
         settings = LaunchSettings(
             slots=100,
             logs=LogSettings(self._directory),
-            pods=PodSettings(
-                image=self.shell,
-                image_pull_policy="Never",
-                python="/played/run",
-                template=TEMPLATE,
-                run_as_user=65532,
-            ),
+            pods=self.pod_settings,
             patience=patience or Patience(image=8.0, create=8.0),
             reconciler=ReconcilerSettings(interval=3600.0, age=0.0),
             namespace_template=self.namespace,
@@ -140,6 +146,17 @@ class Stage:
         launcher.welcomed(welcome)
         self.launchers.append(launcher)
         return launcher
+
+    async def powerless(self) -> Path:
+        """Credentials of a service account that may do nothing."""
+        place = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
+        await self.api.call("POST", place, {"metadata": {"name": "powerless"}})
+        asked = await self.api.call("POST", f"{place}/powerless/token", {"spec": {}})
+        told = yaml.safe_load(self._kubeconfig.read_text())
+        told["users"] = [{**user, "user": {"token": asked["status"]["token"]}} for user in told["users"]]
+        path = self._directory / "powerless.yaml"
+        path.write_text(yaml.safe_dump(told))
+        return path
 
     def order(self, scenario: str, spec: Mapping[str, Any] | None = None, **changes: Any) -> AttemptOrder:
         """An attempt whose user code is a text for the shell."""
@@ -179,6 +196,14 @@ class Stage:
         """The pods of the namespace, as the API tells them."""
         found = await self.api.call("GET", pods_path(self.namespace))
         return list(found["items"])
+
+    async def quota(self, name: str, **hard: str) -> None:
+        """Limits the namespace; returns when the limit is in force."""
+        place = f"/api/v1/namespaces/{self.namespace}/resourcequotas"
+        await self.api.call("POST", place, {"metadata": {"name": name}, "spec": {"hard": hard}})
+        async with asyncio.timeout(PATIENCE):
+            while not (await self.api.call("GET", f"{place}/{name}")).get("status", {}).get("hard"):  # noqa: ASYNC110  # the cluster's controllers tell nobody here
+                await asyncio.sleep(0.05)
 
     async def until_gone(self, patience: float = PATIENCE) -> None:
         """Waits until no pod is left."""

@@ -62,6 +62,7 @@ def order(case: Mapping[str, Any] | None = None) -> AttemptOrder:
         uid="uid-1",
         options=ParseDict(case.get("execution", {}), ExecutionOptions()),
         data_server="https://data:8471",
+        infrastructure_failures=case.get("infrastructure_failures", 1),
     )
 
 
@@ -85,7 +86,6 @@ def pod(case: Mapping[str, Any] | None = None) -> dict[str, Any]:
         Installation("install-1", "s3://bucket", platform),
         settings(case.get("settings")),
         template=case.get("template"),
-        infrastructure_failures=case.get("infrastructure_failures"),
     )
 
 

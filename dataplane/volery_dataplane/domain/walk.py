@@ -379,6 +379,7 @@ class Walk:
             task.queued_timeout,
             task.running_timeout,
             run.stage in _ENDING,
+            run.infrastructure_failures,
         )
 
     def _out(self, path: str, attempt: int) -> Run | None:

@@ -38,6 +38,7 @@ class StartOrder:
         queued_timeout: seconds, or None.
         running_timeout: seconds, or None.
         ending: nothing is started; what another worker had launched of the attempt is ended.
+        infrastructure_failures: how many earlier attempts failed by the infrastructure's fault.
     """
 
     path: str
@@ -48,6 +49,7 @@ class StartOrder:
     queued_timeout: float | None
     running_timeout: float | None
     ending: bool = False
+    infrastructure_failures: int = 0
 
 
 @dataclass(frozen=True, slots=True)

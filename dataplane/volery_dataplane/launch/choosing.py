@@ -34,6 +34,8 @@ class Surrounding:
         interpreter: runs tasks of processes.
         tls_ca: a file of the authorities by which tasks know the control plane.
         secrets: the directory of secrets of processes; None for none.
+        bundle_limits: what code bundles may be: bytes, bytes of all files, files, and how many times its
+            size one may unpack to.
     """
 
     scratch: Path
@@ -45,6 +47,7 @@ class Surrounding:
     interpreter: str = ""
     tls_ca: str = ""
     secrets: Path | None = None
+    bundle_limits: tuple[int, int, int, int] = (256 * 1024 * 1024, 1024 * 1024 * 1024, 20_000, 200)
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,6 +61,7 @@ class AttemptOrder:
         data_server: where the attempt reads and writes large values over HTTP; "" where it cannot.
         ending: nothing is to be started: what there is of the attempt is ended, and answered by Cancelled
             or by what it ended with before. Only for launchers that adopt.
+        infrastructure_failures: how many earlier attempts failed by the infrastructure's fault.
     """
 
     key: AttemptKey
@@ -79,6 +80,7 @@ class AttemptOrder:
     options: ExecutionOptions = field(default_factory=ExecutionOptions)
     data_server: str = ""
     ending: bool = False
+    infrastructure_failures: int = 0
 
 
 class Stream(IntEnum):

@@ -298,6 +298,7 @@ class Walking:
             options=around.options,
             data_server=around.data_server,
             ending=start.ending,
+            infrastructure_failures=start.infrastructure_failures,
         )
 
     def _access(self, path: str, attempt: int) -> str:

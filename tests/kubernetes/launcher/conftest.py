@@ -1,18 +1,21 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from support.cluster.between import Between
+from support.cluster.cluster import Cluster
 from support.pod_stage import Hands, Stage, make_namespace
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 
 
-@pytest.fixture
-async def stage(cluster: Any, worker_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Stage]:
+@asynccontextmanager
+async def staged(cluster: Any, kubeconfig: Path, directory: Path) -> AsyncIterator[Stage]:
     """A namespace of its own, and an installation without a launcher yet.
 
     Launchers have the rights that the manifests grant to workers; the test itself has all.
@@ -20,7 +23,7 @@ async def stage(cluster: Any, worker_kubeconfig: Path, tmp_path: Path) -> AsyncI
     api = await Api.connect(ApiSettings(kubeconfig=str(cluster.kubeconfig)))
     namespace = f"launcher-{uuid.uuid4().hex[:12]}"
     await make_namespace(api, namespace)
-    made = Stage(api, worker_kubeconfig, tmp_path, namespace, cluster.images.shell())
+    made = Stage(api, kubeconfig, directory, namespace, cluster.images.shell())
     yield made
     await made.close()
     for pod in await made.pods():
@@ -28,6 +31,32 @@ async def stage(cluster: Any, worker_kubeconfig: Path, tmp_path: Path) -> AsyncI
         await api.call("PATCH", path, {"metadata": {"finalizers": None}}, "application/merge-patch+json")
     await api.call("DELETE", f"/api/v1/namespaces/{namespace}")
     await api.close()
+
+
+@pytest.fixture
+async def stage(cluster: Any, worker_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(cluster, worker_kubeconfig, tmp_path) as stage:
+        yield stage
+
+
+@pytest.fixture
+async def own_stage(own_cluster: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
+    """The same on a cluster that may be broken, with all rights, since rights are granted elsewhere."""
+    async with staged(own_cluster, own_cluster.kubeconfig, tmp_path) as stage:
+        yield stage
+
+
+@pytest.fixture
+def between(own_cluster: Cluster) -> Iterator[Between]:
+    """What spoils the talk of launchers that speak through it."""
+    with own_cluster.between() as between:
+        yield between
+
+
+@pytest.fixture
+def spoiled(between: Between, tmp_path: Path) -> Path:
+    """Credentials that lead through there."""
+    return between.kubeconfig(tmp_path / "spoiled.yaml")
 
 
 @pytest.fixture

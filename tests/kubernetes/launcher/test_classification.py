@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +18,7 @@ from support.pod_stage import (
 )
 from volery_dataplane.launch.kubernetes.api import pods_path
 from volery_dataplane.launch.kubernetes.settings import Patience
-from volery_dataplane.worker.ports import AttemptOrder, Cancelled, Started, Succeeded
+from volery_dataplane.worker.ports import AttemptOrder, Cancelled, Started, Succeeded, Waiting
 from volery_rules.verdicts import seal
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_TIMEOUT, FAILURE_KIND_USER
 from voleryidl.core.v1.literals_pb2 import Literal
@@ -202,12 +201,7 @@ async def test_a_pod_that_somebody_deletes_is_the_infrastructure_s_fault(stage: 
 
 
 async def test_quota_is_waited_for_and_costs_no_attempt(stage: Stage, hands: Hands) -> None:
-    quota = {"metadata": {"name": "few"}, "spec": {"hard": {"pods": "1"}}}
-    place = f"/api/v1/namespaces/{stage.namespace}/resourcequotas"
-    await stage.api.call("POST", place, quota)
-    async with asyncio.timeout(30):
-        while not (await stage.api.call("GET", f"{place}/few")).get("status", {}).get("hard"):  # noqa: ASYNC110  # the cluster's controllers tell nobody here
-            await asyncio.sleep(0.05)
+    await stage.quota("few", pods="1")
     launcher = await stage.launcher(hands)
     first, second = stage.order(FOR_EVER), stage.order("")
     second = saying(second, stage.says(second, 1))
@@ -223,12 +217,7 @@ async def test_quota_is_waited_for_and_costs_no_attempt(stage: Stage, hands: Han
 
 
 async def test_more_than_the_whole_quota_is_refused_for_good(stage: Stage, hands: Hands) -> None:
-    quota = {"metadata": {"name": "small"}, "spec": {"hard": {"requests.memory": "64Mi"}}}
-    place = f"/api/v1/namespaces/{stage.namespace}/resourcequotas"
-    await stage.api.call("POST", place, quota)
-    async with asyncio.timeout(30):
-        while not (await stage.api.call("GET", f"{place}/small")).get("status", {}).get("hard"):  # noqa: ASYNC110  # as above
-            await asyncio.sleep(0.05)
+    await stage.quota("small", **{"requests.memory": "64Mi"})
     launcher = await stage.launcher(hands)
     order = greedy(stage.order(""), memory="1Gi")
     launcher.launch(order)
@@ -270,3 +259,47 @@ async def test_a_container_that_cannot_be_made_is_given_up(stage: Stage, hands: 
     failed = await failure_of(hands, order)
     assert not any(isinstance(seen, Started) and seen.key == order.key for seen in hands.observations)
     assert failed.failure.code
+
+
+async def test_a_missing_secret_of_a_volume_is_found_in_the_events(stage: Stage, hands: Hands) -> None:
+    launcher = await stage.launcher(hands)
+    order = stage.order("")
+    order.task.secrets.add(group="nowhere", key="key", file="/run/secrets/own")
+    launcher.launch(order)
+    failed = await failure_of(hands, order)
+    assert failed.failure.code == "CreateContainerConfigError"
+    assert "FailedMount" in failed.failure.codes
+    assert "nowhere" in failed.failure.message
+    assert not failed.failure.recoverable
+    launcher.settled([order.key])
+    await stage.until_gone()
+
+
+async def test_what_every_pod_waits_for_is_not_told(stage: Stage, hands: Hands) -> None:
+    launcher = await stage.launcher(hands)
+    order = stage.order("")
+    launcher.launch(saying(order, stage.says(order, 1)))
+    await end_of(hands, order)
+    assert not [seen for seen in hands.observations if isinstance(seen, Waiting) and not seen.message]
+
+
+async def test_the_cluster_ends_what_lives_longer_than_its_deadline(stage: Stage, hands: Hands) -> None:
+    """As when no worker was there to do it in time."""
+    pods = replace(stage.pod_settings, deadline_slack=-58.0)
+    launcher = await stage.launcher(hands, pods=pods)
+    order = stage.order(FOR_EVER, running_timeout=60.0)
+    launcher.launch(order)
+    failed = await failure_of(hands, order)
+    assert failed.failure.kind == FAILURE_KIND_TIMEOUT
+    assert list(failed.failure.codes) == ["TimeoutRunning", "DeadlineExceeded"]
+    assert not failed.infrastructure
+
+
+async def test_a_worker_that_may_not_make_pods_says_so(stage: Stage, hands: Hands) -> None:
+    launcher = await stage.launcher(hands, kubeconfig=await stage.powerless())
+    order = stage.order("")
+    launcher.launch(order)
+    failed = await failure_of(hands, order)
+    assert (failed.failure.code, failed.failure.kind) == ("PodForbidden", FAILURE_KIND_SYSTEM)
+    assert failed.infrastructure
+    assert await stage.pods() == []

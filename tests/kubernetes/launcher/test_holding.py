@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from support.pod_stage import Hands, Stage, end_of, saying, started, text_of
+from support.pod_stage import Hands, Stage, end_of, saying, started, text_of, waits
 from volery_dataplane.launch.kubernetes.launch_settings import ReconcilerSettings
 from volery_dataplane.worker.ports import AttemptOrder, Cancelled, Succeeded
 from voleryidl.core.v1.literals_pb2 import Literal
@@ -111,3 +111,40 @@ async def test_the_reconciler_leaves_other_installations_alone(stage: Stage) -> 
     assert [pod["metadata"]["labels"]["volery.dev/execution-uid"] for pod in await stage.pods()].count(
         order.uid
     ) == 1
+
+
+async def test_a_full_quota_does_not_hide_a_pod_that_is_there(stage: Stage) -> None:
+    """Admission comes before storage, so the API server speaks of the quota, and not of the name."""
+    first, second = Hands(), Hands()
+    one = await stage.launcher(first)
+    order = stage.order(FOR_EVER)
+    await stage.quota("few", pods="1")
+    one.launch(order)
+    await started(first, order)
+    one.let_go([order.key])
+    two = await stage.launcher(second)
+    two.launch(next_hold(order))
+    await started(second, next_hold(order))
+    assert len(await stage.pods()) == 1
+    two.cancel([next_hold(order).key])
+    assert isinstance(await end_of(second, next_hold(order)), Cancelled)
+
+
+async def test_what_stood_in_line_for_quota_and_was_let_go_makes_no_pod(stage: Stage) -> None:
+    hands = Hands()
+    launcher = await stage.launcher(hands)
+    await stage.quota("few", pods="1")
+    first, second, third = stage.order(FOR_EVER), stage.order(FOR_EVER), stage.order(FOR_EVER)
+    launcher.launch(first)
+    await started(hands, first)
+    launcher.launch(second)
+    launcher.launch(third)
+    await waits(hands, second)
+    await waits(hands, third)
+    launcher.let_go([second.key])
+    launcher.cancel([first.key])
+    await end_of(hands, first)
+    launcher.settled([first.key])
+    await started(hands, third)
+    (pod,) = await stage.pods()
+    assert pod["metadata"]["annotations"]["volery.dev/uid"] == third.uid

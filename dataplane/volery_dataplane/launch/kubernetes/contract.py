@@ -81,7 +81,9 @@ def verdict_environment(order: AttemptOrder, settings: PodSettings) -> dict[str,
     }
 
 
-def python_environment(order: AttemptOrder, installation: Installation) -> dict[str, str]:
+def python_environment(
+    order: AttemptOrder, installation: Installation, settings: PodSettings
+) -> dict[str, str]:
     """The function that a Python task runs, and its code."""
     target = order.task.python
     made = {"VOLERY_TASK_MODULE": target.module, "VOLERY_TASK_QUALNAME": target.qualname}
@@ -91,6 +93,7 @@ def python_environment(order: AttemptOrder, installation: Installation) -> dict[
         made["VOLERY_BUNDLE_URI"] = f"{root}/blobs/{bundle.sha256[:2]}/{bundle.sha256}"
         made["VOLERY_BUNDLE_SHA256"] = bundle.sha256
         made["VOLERY_BUNDLE_SIZE"] = str(bundle.size_bytes)
+        made["VOLERY_BUNDLE_LIMITS"] = ",".join(map(str, settings.bundle_limits))
     return made
 
 

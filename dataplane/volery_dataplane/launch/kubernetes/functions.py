@@ -30,6 +30,6 @@ def function_container(
         **contract.attempt_environment(order, installation),
         **contract.inputs_environment(order, settings),
         **contract.verdict_environment(order, settings),
-        **contract.python_environment(order, installation),
+        **contract.python_environment(order, installation, settings),
     }
     return over, told

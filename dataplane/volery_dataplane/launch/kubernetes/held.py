@@ -1,4 +1,4 @@
-"""The attempts that a launcher holds, and what it knows of every pod of its installation."""
+"""The attempts that a launcher holds, and what it knows of each."""
 
 from __future__ import annotations
 
@@ -42,6 +42,7 @@ class Held:
         standing: how the pod stood last.
         pod: as it was told last, while it must be read again when time has passed.
         started: when user code began, as far as that was observed; 0 before.
+        heard: what the pod's events say of why it is in the making.
         told: the reason and message that were observed of why it waits, and when, by the loop's clock.
         ending: why it is ended; None for not.
         ended: when that was decided.
@@ -61,6 +62,7 @@ class Held:
     standing: Standing | None = None
     pod: Mapping[str, Any] | None = None
     started: int = 0
+    heard: str = ""
     told: tuple[int, str, float] = (0, "", 0.0)
     ending: Ending | None = None
     ended: int = 0
@@ -82,26 +84,43 @@ class Held:
                 timer.cancel()
 
 
-@dataclass(slots=True)
-class Known:
-    """A pod of the installation, whoever has made it.
+class Holding:
+    """The attempts of one launcher, from their order to their end."""
 
-    Attributes:
-        uid: of the pod.
-        execution: `project/domain/name`, as the pod says.
-        execution_uid: of that.
-        path: the node.
-        attempt: from 1; 0 where the pod does not say.
-        since: when this worker first saw it, by the monotonic clock.
-        phase: of the pod.
-        is_going: whether it is deleted and nothing of ours keeps it.
-    """
+    def __init__(self) -> None:
+        self._by_key: dict[AttemptKey, Held] = {}
+        self._by_place: dict[Place, Held] = {}
 
-    uid: str
-    execution: str
-    execution_uid: str
-    path: str
-    attempt: int
-    since: float
-    phase: str
-    is_going: bool = False
+    def __contains__(self, key: object) -> bool:
+        """Whether there is one of a key."""
+        return key in self._by_key
+
+    def all(self) -> list[Held]:
+        """All of them. May be called on any thread."""
+        return list(self._by_key.values())
+
+    def of(self, key: AttemptKey) -> Held | None:
+        """The one of a key."""
+        return self._by_key.get(key)
+
+    def at(self, place: Place) -> Held | None:
+        """The one whose pod is, or will be, at a place."""
+        return self._by_place.get(place)
+
+    def has(self, held: Held) -> bool:
+        """Whether an attempt is held still."""
+        return self._by_key.get(held.key) is held
+
+    def add(self, held: Held) -> None:
+        """Begins to hold one."""
+        self._by_key[held.key] = self._by_place[held.place] = held
+
+    def forget(self, held: Held) -> None:
+        """Lets go of one: nothing more is done for it."""
+        held.is_over = True
+        held.quiet()
+        if held.making is not None and held.making is not asyncio.current_task():
+            held.making.cancel()  # it may stand in line still, and would make the pod once more
+        self._by_key.pop(held.key, None)
+        if self._by_place.get(held.place) is held:
+            del self._by_place[held.place]

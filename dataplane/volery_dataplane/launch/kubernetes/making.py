@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +25,7 @@ from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
 from volery_dataplane.launch.kubernetes.contract import inputs_travel_apart, inputs_uri
 from volery_dataplane.launch.kubernetes.failures import system, user
-from volery_dataplane.launch.kubernetes.held import Held
+from volery_dataplane.launch.kubernetes.held import Held, Place
 from volery_dataplane.launch.kubernetes.labels import Owned, label_value
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.namespaces import NamespaceRefused, Namespaces, PodTemplates
@@ -62,9 +62,25 @@ class MakingEvents:
 
 
 class Making:
-    """The pods that are being made."""
+    """The pods that are being made.
 
-    def __init__(self, api: Api, settings: LaunchSettings, blobs: Blobs, events: MakingEvents) -> None:
+    Args:
+        api: the API server.
+        settings: how pods are shaped, and how long all may take.
+        blobs: where large inputs are put.
+        events: what comes of it.
+        known: where the installation has pods already, as the watch tells.
+    """
+
+    def __init__(
+        self,
+        api: Api,
+        settings: LaunchSettings,
+        blobs: Blobs,
+        events: MakingEvents,
+        known: Container[Place],
+    ) -> None:
+        self._known = known
         self._api = api
         self._settings = settings
         self._blobs = blobs
@@ -118,7 +134,10 @@ class Making:
         path = pods_path(namespace)
         until, delay, namespace_tries = time.monotonic() + self._settings.create_patience, _SHORTEST, 0
         while True:
-            if self.quota.is_full(namespace):
+            if held.place in self._known:
+                if await self._find(held):
+                    return
+            elif self.quota.is_full(namespace):
                 await self.quota.turn(namespace)
             try:
                 pod = await self._post(held, path, body)
@@ -134,7 +153,9 @@ class Making:
                         return
                     continue  # it is gone meanwhile
                 case Answer.QUOTA:
-                    held.unsure = False
+                    # So it answers for a pod that is there already, too.
+                    if await self._find(held):
+                        return
                     self.quota.refused(namespace)
                     self._events.waits(held, _QUOTA, refusal.message)
                 case Answer.NO_NAMESPACE if namespace_tries < _NAMESPACE_TRIES:

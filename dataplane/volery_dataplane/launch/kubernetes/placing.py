@@ -36,16 +36,11 @@ def device_placement(task: TaskTemplate, settings: PodSettings) -> Placement:
     raise NotRunnable(f"the worker knows no nodes with the accelerator {name!r}; it knows {names}")
 
 
-def is_interruptible(order: AttemptOrder, settings: PodSettings, failures: int | None = None) -> bool:
+def is_interruptible(order: AttemptOrder, settings: PodSettings) -> bool:
     """Whether an attempt may run where it can be taken away.
 
     The execution's wish vetoes the task's, and counts where the task has none. Late attempts run where
     nobody takes them away, so that a task is not lost to interruptions alone.
-
-    Args:
-        order: the attempt.
-        settings: say how many failures of the infrastructure are too many.
-        failures: how many there were; None where that is not known, and every earlier attempt counts.
     """
     task, options = order.task, order.options
     if options.HasField("interruptible") and not options.interruptible:
@@ -55,8 +50,7 @@ def is_interruptible(order: AttemptOrder, settings: PodSettings, failures: int |
     limit = settings.interruptible_failures
     if limit < 0:
         limit += 1 + rules(task.retries).infrastructure_count
-    so_far = order.key.attempt - 1 if failures is None else failures
-    return so_far < max(limit, 1)
+    return order.infrastructure_failures < max(limit, 1)
 
 
 def placed(spec: Mapping[str, Any], placement: Placement) -> dict[str, Any]:

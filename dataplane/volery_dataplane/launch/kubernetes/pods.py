@@ -7,6 +7,7 @@ what is the platform's own: names, labels, the contract with the entry point, th
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from volery_dataplane.launch.kubernetes import contract, labels, programs
@@ -31,6 +32,7 @@ from volery_dataplane.worker.ports import AttemptOrder
 _SHARED_MEMORY = "volery-shared-memory"
 _SHM = "/dev/shm"  # noqa: S108 - a path in a container of its own
 _LONGEST_DEADLINE = 2**31 - 1
+_MESSAGES = 12 * 1024  # bytes of termination messages of all containers that a node keeps
 
 
 def pod_of(
@@ -40,7 +42,6 @@ def pod_of(
     *,
     template: Mapping[str, Any] | None = None,
     namespace: str = "",
-    infrastructure_failures: int | None = None,
 ) -> dict[str, Any]:
     """The pod of an attempt.
 
@@ -50,8 +51,6 @@ def pod_of(
         settings: how pods are shaped here.
         template: the `PodTemplate` object that the task names, as the API tells it.
         namespace: where the pod will be; left out where it is "".
-        infrastructure_failures: how many earlier attempts failed by the infrastructure's fault; None where
-            that is not known, and all of them count for whether this one may be interrupted.
 
     Raises:
         NotRunnable: where no pod can run the task; the text says what to change.
@@ -63,7 +62,8 @@ def pod_of(
             f"this worker runs Python functions and programs in images, not tasks of type {task.type!r}"
         )
     shape = shape_of(task.pod_template, settings, template)
-    interruptible = is_interruptible(order, settings, infrastructure_failures)
+    settings = replace(settings, verdict_limit=min(settings.verdict_limit, _room(shape, kind)))
+    interruptible = is_interruptible(order, settings)
     primary = _primary(order, installation, settings, shape)
     spec = _placed(_grounded(order, settings, shape), primary, order, settings, interruptible=interruptible)
     spec["containers"] = [primary, *spec["containers"]]
@@ -81,6 +81,12 @@ def pod_of(
     if namespace:
         metadata["namespace"] = namespace
     return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": secured(spec, settings)}
+
+
+def _room(shape: Shape, kind: str) -> int:
+    """Bytes of one termination message: its node cuts all of a pod to an equal share of what it keeps."""
+    ours = 3 if kind == "container" else 1
+    return _MESSAGES // (ours + len(shape.spec["containers"]) + len(shape.spec["initContainers"]))
 
 
 def _grounded(order: AttemptOrder, settings: PodSettings, shape: Shape) -> dict[str, Any]:

@@ -97,6 +97,8 @@ class PodSettings:
             the launcher ends it before, unless it is not there.
         inline_inputs: inputs up to this size travel in the pod, larger ones through the object store.
         verdict_limit: verdicts up to this size travel in the termination message; 0 for none.
+        bundle_limits: what code bundles may be: bytes, bytes of all files, files, and how many times its size
+            one may unpack to.
     """
 
     image: str = f"{PLATFORM_IMAGE}:{version('volery-dataplane')}"
@@ -122,3 +124,4 @@ class PodSettings:
     deadline_slack: float = 600.0
     inline_inputs: int = 32 * 1024
     verdict_limit: int = 2500
+    bundle_limits: tuple[int, int, int, int] = (256 * 1024 * 1024, 1024 * 1024 * 1024, 20_000, 200)

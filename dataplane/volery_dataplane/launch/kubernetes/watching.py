@@ -21,6 +21,7 @@ from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
 log = structlog.get_logger(__name__)
 
 _PAGE = 500
+_LASTS = 300
 _SHORTEST, _LONGEST = 0.05, 10.0  # seconds between tries
 _LIVED = 5.0  # a watch that lasted this long ended in order
 
@@ -44,14 +45,25 @@ class WatchEvents:
 
 
 class PodWatch:
-    """The watch of one namespace, or of all."""
+    """The watch of one namespace, or of all.
 
-    def __init__(self, api: Api, selector: str, events: WatchEvents, namespace: str = "") -> None:
+    Args:
+        api: the API server.
+        selector: which pods.
+        events: where it tells.
+        namespace: "" for all.
+        lasts: seconds after which the API server ends it at the latest, and it is taken up anew.
+    """
+
+    def __init__(
+        self, api: Api, selector: str, events: WatchEvents, namespace: str = "", lasts: int = _LASTS
+    ) -> None:
+        self._lasts = lasts
         self._api = api
         self._selector = selector
         self._events = events
         self._namespace = namespace
-        self._version = ""
+        self.version = ""
         self.relists = 0
         self.events = 0
         self.heard = 0.0
@@ -62,18 +74,18 @@ class PodWatch:
         while True:
             began = time.monotonic()
             try:
-                if not self._version:
+                if not self.version:
                     await self._list()
                 await self._follow()
             except ApiRefusal as refusal:
                 if refusal.status == 410 or refusal.reason in ("Expired", "Gone"):
-                    self._version = ""
+                    self.version = ""
                     log.info("a watch begins anew", namespace=self._namespace, why=refusal.message)
                 else:
                     log.warning("pods cannot be watched", namespace=self._namespace, why=str(refusal))
             except Exception:
                 log.exception("a watch broke")
-                self._version = ""
+                self.version = ""
             if time.monotonic() - began >= _LIVED:
                 delay = _SHORTEST
             await asyncio.sleep(delay * random.uniform(0.5, 1.5))  # noqa: S311  # spreads load
@@ -99,15 +111,15 @@ class PodWatch:
         self.relists += 1
         self.heard = time.monotonic()
         self._events.listed(self._namespace, found, began)
-        self._version = metadata["resourceVersion"]
+        self.version = metadata["resourceVersion"]
 
     async def _follow(self) -> None:
         query: dict[str, str | int] = {
             "labelSelector": self._selector,
             "watch": 1,
             "allowWatchBookmarks": "true",
-            "resourceVersion": self._version,
-            "timeoutSeconds": random.randint(240, 300),  # noqa: S311  # spreads load
+            "resourceVersion": self.version,
+            "timeoutSeconds": random.randint(self._lasts * 4 // 5, self._lasts),  # noqa: S311  # spreads load
         }
         async with self._api.stream(pods_path(self._namespace, query=query)) as chunks:
             async for line in lines(chunks):
@@ -120,7 +132,7 @@ class PodWatch:
         if kind == "ERROR":
             code, reason = int(thing.get("code") or 0), str(thing.get("reason") or "")
             raise ApiRefusal(code, reason, str(thing.get("message") or "the watch ended"))
-        self._version = thing["metadata"]["resourceVersion"]
+        self.version = thing["metadata"]["resourceVersion"]
         if kind in ("ADDED", "MODIFIED"):
             self._events.seen(thing)
         elif kind == "DELETED":

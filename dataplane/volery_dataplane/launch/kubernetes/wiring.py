@@ -6,6 +6,7 @@ import asyncio
 import json
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -108,7 +109,7 @@ def launch_settings(knobs: Knobs, around: Surrounding) -> LaunchSettings:
             followers=knobs.whole("VOLERY_POD_LOG_FOLLOWERS", 200),
             limit=around.log_size_limit,
         ),
-        pods=pod_settings(knobs),
+        pods=replace(pod_settings(knobs), bundle_limits=around.bundle_limits),
         patience=Patience(
             image=knobs.number("VOLERY_POD_IMAGE_PATIENCE", 180.0),
             create=knobs.number("VOLERY_POD_CREATE_PATIENCE", 180.0),

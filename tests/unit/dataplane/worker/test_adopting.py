@@ -143,3 +143,10 @@ async def test_orders_carry_what_a_pod_must_know() -> None:
     (order,) = stage.launcher.running.values()
     assert order.uid == "uid-1"
     assert len(stage.launcher.welcomes) == 1
+
+
+async def test_an_order_says_how_often_the_infrastructure_failed_before() -> None:
+    stage = adopting()
+    await taken_over(stage, attempt=3)
+    (order,) = stage.launcher.running.values()
+    assert order.infrastructure_failures == 2

@@ -1,0 +1,202 @@
+"""Ends attempts: has pods deleted that are to end, and finds out what attempts say of their ends.
+
+A pod is kept by its finalizer until what its attempt came to is committed; then it goes, once its output is
+read.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import structlog
+from volery_rules.verdicts import Elsewhere
+from voleryidl.worker.v1.verdict_pb2 import AttemptVerdict
+
+from volery_dataplane.domain.runs import Launched
+from volery_dataplane.launch import outcomes
+from volery_dataplane.launch.kubernetes import standings
+from volery_dataplane.launch.kubernetes.api import ApiRefusal
+from volery_dataplane.launch.kubernetes.chores import Chores
+from volery_dataplane.launch.kubernetes.failures import sentence, system, timed_out
+from volery_dataplane.launch.kubernetes.held import Ending, Held, Holding, Place
+from volery_dataplane.launch.kubernetes.labels import Owned
+from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
+from volery_dataplane.launch.kubernetes.logs import PodLogs
+from volery_dataplane.launch.kubernetes.removing import Removals
+from volery_dataplane.launch.kubernetes.telling import wall
+from volery_dataplane.launch.kubernetes.verdicts import VerdictLost, fetched, sealed
+from volery_dataplane.worker.ports import (
+    AttemptKey,
+    Blobs,
+    Cancelled,
+    Failed,
+    Observation,
+    Succeeded,
+)
+
+log = structlog.get_logger(__name__)
+
+_FORCE_AFTER = 5.0  # seconds after the end of its grace at which a pod that still runs is ended by force
+
+
+class Endings:
+    """The ends of one launcher's attempts.
+
+    Args:
+        settings: how long ends may take.
+        holding: the attempts.
+        blobs: where large verdicts lie.
+        logs: the attempts' output.
+        removals: deletes pods.
+        chores: keeps what takes longer than a turn.
+        tell: gets what was observed.
+    """
+
+    def __init__(
+        self,
+        settings: LaunchSettings,
+        holding: Holding,
+        blobs: Blobs,
+        logs: PodLogs,
+        removals: Removals,
+        chores: Chores,
+        tell: Callable[[Observation], None],
+    ) -> None:
+        self._settings = settings
+        self._holding = holding
+        self._blobs = blobs
+        self._logs = logs
+        self._removals = removals
+        self._chores = chores
+        self._tell = tell
+        self._kept: dict[AttemptKey, tuple[Place, str, asyncio.Task[None] | None]] = {}
+        self._kept_places: set[Place] = set()
+
+    def keeps(self, place: Place) -> bool:
+        """Whether a pod is kept until the result of its attempt is committed."""
+        return place in self._kept_places
+
+    def delete(self, held: Held) -> None:
+        """Has the pod of an attempt end: gracefully, and by force when that takes too long."""
+        self._chores.spawn(self._delete(held))
+
+    def never_was(self, held: Held) -> None:
+        """An attempt that is to end has no pod."""
+        self._holding.forget(held)
+        self._tell(_ended_by_us(held, None, wall()))
+
+    def settled(self, keys: Sequence[AttemptKey]) -> None:
+        """The results of these attempts are committed."""
+        for key in keys:
+            kept = self._kept.pop(key, None)
+            if kept is None:
+                continue
+            place, uid, reading = kept
+            if reading is None or reading.done():
+                self._remove(place, uid)
+            else:
+                reading.add_done_callback(lambda _, place=place, uid=uid: self._remove(place, uid))  # type: ignore[misc]  # defaults bind
+
+    def let_go(self, key: AttemptKey) -> None:
+        """An attempt is somebody else's now, and so is its pod."""
+        kept = self._kept.pop(key, None)
+        if kept is not None:
+            self._kept_places.discard(kept[0])
+
+    def conclude(self, held: Held, ended: standings.Ended, pod: Mapping[str, Any] | None) -> None:
+        """A pod is over: finds out what the attempt says of its end."""
+        held.is_over = True
+        held.quiet()
+        reading = None
+        if pod is not None and (ended.start or held.started):
+            reading = self._chores.spawn(self._read_logs(held, Owned(pod).primary, _others(pod, ended)))
+        found = sealed(held.order, ended.message)
+        if isinstance(found, Elsewhere):
+            self._chores.spawn(self._fetch(held, ended, found, reading))
+        else:
+            self._end(held, ended, None if found is None else found.verdict, reading)
+
+    def _remove(self, place: Place, uid: str) -> None:
+        self._removals.add(place, uid)
+        self._kept_places.discard(place)
+
+    async def _delete(self, held: Held) -> None:
+        grace: float | None = self._settings.kill_grace
+        while not held.is_over and self._holding.has(held):
+            try:
+                await self._removals.end(held.place, held.uid, grace)
+            except ApiRefusal as refusal:
+                log.warning("a pod could not be ended", pod="/".join(held.place), why=str(refusal))
+                await asyncio.sleep(max(refusal.after, 1.0))
+                continue
+            if held.is_over:
+                return
+            # A pod without a node is gone with the call; of any other its node tells.
+            await asyncio.sleep((grace or 0.0) + _FORCE_AFTER)
+            grace = 0.0
+
+    async def _read_logs(self, held: Held, container: str, others: Sequence[str]) -> None:
+        await self._logs.finish(held.key, *held.place, container)
+        if others:
+            await self._logs.tell_of(held.key, *held.place, others)
+
+    async def _fetch(
+        self, held: Held, ended: standings.Ended, found: Elsewhere, reading: asyncio.Task[None] | None
+    ) -> None:
+        try:
+            verdict = await fetched(held.order, found, self._blobs, self._settings.verdict_patience)
+        except VerdictLost as lost:
+            failure = system(sentence("the attempt ended", str(lost)), "VerdictLost")
+            ended = standings.Ended(ended.start, ended.end, failure, infrastructure=True)
+            self._end(held, ended, None, reading)
+        else:
+            self._end(held, ended, verdict, reading)
+
+    def _end(
+        self,
+        held: Held,
+        ended: standings.Ended,
+        verdict: AttemptVerdict | None,
+        reading: asyncio.Task[None] | None,
+    ) -> None:
+        """Tells of the end of an attempt; its pod is kept until that is committed."""
+        if not self._holding.has(held):
+            return  # let go of meanwhile
+        key = held.key
+        self._holding.forget(held)
+        self._kept[key] = (held.place, held.uid, reading)
+        self._kept_places.add(held.place)
+        result = standings.result(ended, verdict)
+        start = result.start or held.started or None
+        end = max(result.end, start or 0)
+        launched = Launched(min(held.launched, start or 0) if not held.adopted else 0, result.code)
+        if held.ending is not None and (result.outputs is None or end > held.ended):
+            self._tell(_ended_by_us(held, start, end))
+        elif result.outputs is not None:
+            outputs = {name: value.SerializeToString() for name, value in result.outputs.literals.items()}
+            self._tell(Succeeded(key, start or end, end, outputs, launched))
+        else:
+            assert result.failure is not None, "it has one or the other"
+            self._tell(Failed(key, start, end, result.failure, result.infrastructure, launched))
+
+
+def _ended_by_us(held: Held, start: int | None, end: int) -> Observation:
+    order = held.order
+    if held.ending is Ending.RAN_TOO_LONG:
+        launched = Launched(held.launched)
+        return Failed(
+            order.key, start, end, outcomes.ran_too_long(order.running_timeout or 0), launched=launched
+        )
+    if held.ending is Ending.WAITED_TOO_LONG:
+        text = f"the attempt did not begin to run for {order.queued_timeout or 0:g} s"
+        return Failed(order.key, None, end, timed_out(sentence(text, held.told[1]), "TimeoutQueued"))
+    return Cancelled(order.key, start, end)
+
+
+def _others(pod: Mapping[str, Any], ended: standings.Ended) -> Sequence[str]:
+    """The containers before and beside the user's, whose words may tell why an attempt has no verdict."""
+    if ended.message:
+        return ()
+    return [container["name"] for container in pod["spec"].get("initContainers") or ()]

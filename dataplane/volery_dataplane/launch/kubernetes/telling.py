@@ -1,0 +1,53 @@
+"""What a launcher of pods tells: what a turn of the loop brings together, and of waiting what is new."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+
+from voleryidl.core.v1.reason_pb2 import WaitingReason
+
+from volery_dataplane.launch.kubernetes.held import Held
+from volery_dataplane.worker.ports import Observation, Waiting
+
+_AGAIN = 5.0  # seconds after which other words for the same trouble are told
+
+
+class Telling:
+    """Observations on their way to the worker."""
+
+    def __init__(self, observed: Callable[[Sequence[Observation]], None]) -> None:
+        self._observed = observed
+        self._gathered: list[Observation] = []
+        self._turning = False
+
+    def tell(self, observation: Observation) -> None:
+        """Something was seen; it is told at the end of this turn of the loop."""
+        self._gathered.append(observation)
+        if not self._turning:
+            self._turning = True
+            asyncio.get_running_loop().call_soon(self.flush)
+
+    def flush(self) -> None:
+        """Tells what is gathered."""
+        self._turning = False
+        if self._gathered:
+            gathered, self._gathered = self._gathered, []
+            self._observed(gathered)
+
+    def waits(self, held: Held, reason: WaitingReason, message: str) -> None:
+        """An attempt waits for this; no reason and no message where it is over, or every pod waits for it."""
+        before, words, when = held.told
+        now = asyncio.get_running_loop().time()
+        if held.started or (before, words) == (reason, message):
+            return
+        if before == reason and bool(words) == bool(message) and now - when < _AGAIN:
+            return
+        held.told = (reason, message, now)
+        self.tell(Waiting(held.key, reason, message, wall()))
+
+
+def wall() -> int:
+    """Microseconds since the epoch."""
+    return time.time_ns() // 1000
