@@ -26,6 +26,10 @@ _QUIET = 90.0
 """Seconds without a byte after which a stream is given up; bookmarks come about every minute."""
 
 
+_CLOSING_TURNS = 10
+"""Turns of the loop within which connections that were cut off are closed."""
+
+
 class ApiRefusal(Exception):
     """The API server answered, and not as hoped; or nobody did (status 0).
 
@@ -107,6 +111,9 @@ class Api:
                     raise _refusal(answer, await answer.read())
                 yield answer.content.iter_any()
             finally:
+                if answer.connection is not None and answer.connection.transport is not None:
+                    # In the middle of an answer: a polite end would wait for one that may hang.
+                    answer.connection.transport.abort()
                 answer.close()
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise ApiRefusal(0, "", f"the API server cannot be reached: {problem!r}") from problem
@@ -114,6 +121,8 @@ class Api:
     async def close(self) -> None:
         """Closes the connections."""
         await self._client.close()  # type: ignore[no-untyped-call]  # as above
+        for _ in range(_CLOSING_TURNS):
+            await asyncio.sleep(0)
 
     async def _request(
         self,
