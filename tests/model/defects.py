@@ -188,3 +188,13 @@ PROTOCOL: Sequence[Plant] = (
     a_map_begins_more_items_than_it_may,
     what_is_skipped_is_told_as_failed,
 )
+
+
+# --- where attempts outlive workers --------------------------------------------------------------
+
+
+def what_runs_is_not_looked_for_by_the_next_holder(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(Walk, "_adopt", lambda self: None)
+
+
+ADOPTING = [what_runs_is_not_looked_for_by_the_next_holder]

@@ -3,19 +3,41 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
 
 from support.walks import T0
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder, Cancelled, Load, Observation
 from voleryidl.worker.v1.worker_service_pb2 import Welcome
 
+Name = tuple[int, str, int]
+"""An attempt, whoever holds its execution."""
+
+
+def name_of(key: AttemptKey) -> Name:
+    return key.execution_key, key.path, key.attempt
+
+
+@dataclass
+class Cluster:
+    """Where attempts run that outlive workers: each ends once, and alike for whoever asks."""
+
+    ends: dict[Name, Observation] = field(default_factory=dict)
+
+    def end(self, observation: Observation) -> Observation:
+        """How an attempt ended, which is how it ended first, told by its present name."""
+        first = self.ends.setdefault(name_of(observation.key), observation)
+        return replace(first, key=observation.key)
+
 
 class Hands:
-    """The launcher of one worker: attempts run until the machine ends them."""
+    """The launcher of one worker: attempts run until the machine ends them; on a cluster they outlive it."""
 
-    adopts = False
-
-    def __init__(self, judge: Callable[[AttemptOrder], None], capacity: int) -> None:
+    def __init__(
+        self, judge: Callable[[AttemptOrder], None], capacity: int, cluster: Cluster | None = None
+    ) -> None:
+        self.adopts = cluster is not None
         self.capacity = capacity
+        self._cluster = cluster
         self.observed: Callable[[Sequence[Observation]], None] = lambda observations: None
         self.running: dict[AttemptKey, AttemptOrder] = {}
         self.cancelled: set[AttemptKey] = set()
@@ -33,7 +55,12 @@ class Hands:
         return None
 
     def let_go(self, keys: Sequence[AttemptKey]) -> None:
-        self.cancel(keys)
+        if not self.adopts:
+            self.cancel(keys)
+            return
+        for key in keys:
+            self.running.pop(key, None)
+            self.cancelled.discard(key)
 
     def settled(self, keys: Sequence[AttemptKey]) -> None:
         return None
@@ -42,7 +69,10 @@ class Hands:
         assert order.key not in self._launched, f"{order.key} is launched twice"
         self._launched.add(order.key)
         busy = sum(not _is_first(key) for key in self.running.keys() - self.cancelled)
-        if not _is_first(order.key):
+        if self._cluster is not None:
+            if order.ending:
+                self.cancelled.add(order.key)
+        elif not _is_first(order.key):
             assert busy < self.capacity, (
                 f"{order.key} is launched though {busy} run in {self.capacity} places"
             )
@@ -53,7 +83,10 @@ class Hands:
         self.cancelled.update(key for key in keys if key in self.running)
 
     async def stop(self, grace: float) -> None:
-        self.say([Cancelled(key, None, T0) for key in list(self.running)])
+        if self.adopts:
+            self.let_go(list(self.running))
+        else:
+            self.say([Cancelled(key, None, T0) for key in list(self.running)])
 
     def paths(self) -> list[str]:
         return sorted(key.path for key in self.running)

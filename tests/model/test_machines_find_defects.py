@@ -6,8 +6,8 @@ import pytest
 from hypothesis import Phase, settings
 from hypothesis.stateful import RuleBasedStateMachine, run_state_machine_as_test
 from model import test_protocol_machine, test_walk_machine
-from model.defects import PROTOCOL, WALK, Plant
-from model.test_protocol_machine import ProtocolMachine
+from model.defects import ADOPTING, PROTOCOL, WALK, Plant
+from model.test_protocol_machine import AdoptingMachine, ProtocolMachine
 from model.test_walk_machine import WalkMachine
 
 pytestmark = [pytest.mark.deep, pytest.mark.timeout(900)]
@@ -37,3 +37,8 @@ def test_the_walk_machine_finds_that(plant: Plant) -> None:
 @pytest.mark.parametrize("plant", PROTOCOL, ids=lambda plant: plant.__name__)
 def test_the_protocol_machine_finds_that(plant: Plant) -> None:
     _is_found(ProtocolMachine, test_protocol_machine.QUICK, plant)
+
+
+@pytest.mark.parametrize("plant", ADOPTING, ids=lambda plant: plant.__name__)
+def test_the_machine_of_attempts_that_outlive_workers_finds_that(plant: Plant) -> None:
+    _is_found(AdoptingMachine, test_protocol_machine.QUICK, plant)

@@ -22,6 +22,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from model.graphs import Graph, graphs
+from model.hands import Cluster
 from model.histories import judge
 from model.inline_database import Virtual, look, sqlite_in_memory
 from model.network import Stream
@@ -48,10 +49,11 @@ class ProtocolMachine(RuleBasedStateMachine):
     """Everything that can happen between the store and the launchers."""
 
     fresh: Virtual = staticmethod(sqlite_in_memory)  # type: ignore[assignment]  # a class's own function
+    outlives = False  # whether attempts outlive the worker that launched them
 
     @initialize(places=st.integers(1, 3), executions=st.integers(1, 3), graph=graphs(1, 3), seed=picks)
     def begin(self, places: int, executions: int, graph: Graph, seed: int) -> None:
-        self.world = World(type(self).fresh)
+        self.world = World(type(self).fresh, cluster=Cluster() if self.outlives else None)
         self.world.start_plane()
         self.world.start_worker("anna", places, executions)
         self.world.flow()
@@ -329,6 +331,12 @@ class ProtocolMachine(RuleBasedStateMachine):
             )
 
 
+class AdoptingMachine(ProtocolMachine):
+    """The same with launchers whose attempts outlive workers, and end the same for whoever asks."""
+
+    outlives = True
+
+
 def _all(tx: Transaction, keys: Sequence[ExecutionKey]) -> list[object]:
     """All that a report could change."""
     found: list[object] = [tx.executions.heads(keys), tx.executions.by_key(keys)]
@@ -358,6 +366,10 @@ LONG = int(os.environ.get("VOLERY_TEST_HISTORIES", "2000"))
 
 def test_the_protocol_comes_to_what_the_model_says() -> None:
     run_state_machine_as_test(ProtocolMachine, settings=QUICK)
+
+
+def test_the_protocol_comes_to_the_same_where_attempts_outlive_workers() -> None:
+    run_state_machine_as_test(AdoptingMachine, settings=QUICK)
 
 
 @pytest.mark.deep

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 
 import structlog
 from model.graphs import CLUMSY, FATAL, FLAKY, STUBBORN, Fates, Graph, Model, Translation
-from model.hands import Hands, NoBlobs
+from model.hands import Cluster, Hands, NoBlobs
 from model.inline_database import InlineDatabase, Virtual, change, look
 from model.network import Stream, Told, Wire
 from support.closures import encoded, integer
@@ -196,8 +196,8 @@ class WorkerProcess:
         self.sessions = 0
         self.drained: asyncio.Task[None] | None = None
         self.wire = Wire(lambda: world.plane)
-        self.hands = Hands(world.judge_launch, places)
-        self.taking = Taking(self.wire, NoBlobs(), world)
+        self.hands = Hands(world.judge_launch, places, world.cluster)
+        self.taking = Taking(self.wire, NoBlobs(), world, adopts=self.hands.adopts)
         self.worker = Worker(
             WorkerSettings(name, self._session(), executions),
             self.hands,
@@ -260,6 +260,7 @@ class World:
     planes: list[PlaneProcess] = field(default_factory=list)  # the dead ones too
     problems: list[str] = field(default_factory=list)
     serial: int = 0
+    cluster: Cluster | None = None  # where attempts outlive workers
 
     def __post_init__(self) -> None:
         self.link = self.fresh(self.now)
@@ -313,7 +314,7 @@ class World:
         """What is launched is committed, and so is everything before it; its inputs are what they must be."""
         key, path = ExecutionKey(order.key.execution_key), order.key.path
         execution = self.execution(key)
-        if key in self.over:
+        if key in self.over and not order.ending:
             self.problems.append(f"{path} of {execution.name} is launched though it was aborted")
         model = self.model(execution)
         paths = [path, *model.before.get(path, ())]
@@ -324,7 +325,7 @@ class World:
         for before in model.before.get(path, ()):
             if before not in rows or rows[before].phase != pb.NODE_PHASE_SUCCEEDED:
                 problems.append(f"{path} is launched before {before} has succeeded")
-        if total(order.inputs) != model.inputs[path]:
+        if not order.ending and total(order.inputs) != model.inputs[path]:
             problems.append(f"{path} is given {total(order.inputs)} and not {model.inputs[path]}")
         self.problems += problems
 
@@ -560,6 +561,8 @@ class World:
             Cancelled(key, None, self.now()) if key in hands.cancelled else self.outcome(hands.running[key])
             for key in keys
         ]
+        if self.cluster is not None:
+            observations = [self.cluster.end(observation) for observation in observations]
         self.do(lambda: hands.say(observations))
 
     def close(self) -> None:
