@@ -29,19 +29,20 @@ class PodEvents:
     def __init__(self, api: Api) -> None:
         self._api = api
         self._places = asyncio.Semaphore(_AT_A_TIME)
-        self._may = True
+        self._closed: set[str] = set()
 
     async def of(self, place: Place, uid: str) -> Sequence[Mapping[str, Any]]:
         """Those of a pod; none where they cannot be had, since they only say more."""
         query = urlencode({"fieldSelector": f"involvedObject.uid={uid},type=Warning", "limit": _MOST})
         path = f"/api/v1/namespaces/{quote(place.namespace, safe='')}/events?{query}"
         async with self._places:
-            if not self._may:
+            if place.namespace in self._closed:
                 return ()
             try:
                 found = await self._api.call("GET", path)
             except ApiRefusal as refusal:
-                self._may = refusal.status not in _FORBIDDEN
+                if refusal.status in _FORBIDDEN:
+                    self._closed.add(place.namespace)
                 log.info("events of a pod cannot be read", pod="/".join(place), why=str(refusal))
                 return ()
         events: Sequence[Mapping[str, Any]] = found.get("items") or ()
