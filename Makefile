@@ -8,10 +8,10 @@ export UV_SYSTEM_CERTS ?= 1
 MEMBERS := -e ./idl -e ./migrations -e "./controlplane[objects,postgres,otel]" -e "./dataplane[objects,otel,kubernetes]" -e "./clients/python[pandas]" -e ./clients/cli
 MANIFESTS := pyproject.toml $(wildcard */pyproject.toml clients/*/pyproject.toml)
 
-.PHONY: help install gen gen-check lint test test-deep test-kubernetes test-kubernetes-deep kubernetes test-model test-crash test-crash-deep soak check demo bench bench-peers docker-lock clean
+.PHONY: help install gen gen-check lint test test-deep test-kubernetes test-kubernetes-deep kubernetes test-model test-crash test-crash-deep soak check demo bench bench-kubernetes bench-peers docker-lock clean
 
 help: ## Say what can be made
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-12s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  %-16s %s\n", $$1, $$2}'
 
 install: $(VENV)/.installed ## Make .venv with the six distributions and all tools
 
@@ -84,6 +84,9 @@ demo: install ## Run a machine-learning workflow on real data, on the embedded e
 
 bench: install ## Measure, as ratios in one run; ONLY=chain,fan for some, JSON=file to keep the figures
 	$(PY) tests/benchmarks/run.py $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(BENCH)
+
+bench-kubernetes: install ## Measure the launcher of pods on a real cluster of its own; ONLY=creates,fan, JSON=file; Linux and root
+	$(PY) tests/benchmarks/run_kubernetes.py $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(BENCH)
 
 bench-peers: install ## Measure beside other engines, each installed into an environment of its own; PEERS=dbos,restate
 	$(PY) tests/benchmarks/run_peers.py $(if $(PEERS),--peers $(PEERS)) $(if $(ONLY),--only $(ONLY)) $(if $(JSON),--json $(JSON)) $(BENCH)

@@ -42,11 +42,12 @@ class Figure:
 def show(title: str, figures: Sequence[Figure]) -> None:
     """Prints a table of figures that were measured alike."""
     print(f"\n{title}")
-    print(f"{'scenario':<34}{'measured':>12} {'unit':<14}{'ratio':>8} {'to':<34}{'budget':<26}{'':<6}")
+    wide = max(34, *(len(line.scenario) + 1 for line in figures))
+    print(f"{'scenario':<{wide}}{'measured':>12} {'unit':<14}{'ratio':>8} {'to':<34}{'budget':<26}{'':<6}")
     for line in figures:
         verdict = {True: "met", False: "MISSED", None: ""}[line.met]
         print(
-            f"{line.scenario:<34}{_short(line.value):>12} {line.unit:<14}{_short(line.ratio):>8} "
+            f"{line.scenario:<{wide}}{_short(line.value):>12} {line.unit:<14}{_short(line.ratio):>8} "
             f"{line.against:<34}{line.budget:<26}{verdict:<6}",
             flush=True,
         )

@@ -174,6 +174,8 @@ def _etcd(ground: Ground) -> list[str]:
             f"--initial-advertise-peer-urls={peer}",
             f"--initial-cluster=test={peer}",
         ),
+        # No test takes the machine's power away, and a shared disk would decide how long each write takes.
+        "--unsafe-no-fsync",
     ]
 
 
