@@ -1,8 +1,8 @@
 """One pod that does nothing, on a real kubelet: from its creation until its result is committed.
 
 By turns with the same pod made by hand, from the official client's call until a watch tells that its
-container has ended, and until it tells that the pod has succeeded, which comes a while later. What lies between
-is told by the worker's clocks, by the pod's own verdict, and by a watch beside it.
+container has ended, and until it tells that the pod has succeeded, which comes a while later. What lies
+between is told by the worker's clocks, by the pod's own verdict, and by a watch beside it.
 """
 
 from __future__ import annotations

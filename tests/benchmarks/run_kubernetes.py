@@ -39,10 +39,10 @@ def measure(only: list[str], quick: bool) -> list[Figure]:
             table("one pod that does nothing", single(cluster, 3 if quick else 20))
         with cluster.stand_in() as stand_in:
             if "creates" in only or "ready" in only:
-                raw = rates(cluster, stand_in, 100 if quick else 300, 2 if quick else 6)
+                raw = rates(cluster, stand_in, 100 if quick else 300, 2 if quick else 4)
                 table("creating pods, 32 at a time", list(raw.figures))
             if "ready" in only:
-                table("a node that may start", ready(cluster, stand_in, raw.raw, quick))
+                table("a node that may start", ready(cluster, stand_in, raw.raw))
             if "fan" in only:
                 table("a wide map", fan(cluster, stand_in, width, 1 if quick else 2))
             if "memory" in only:
