@@ -77,8 +77,8 @@ class Api:
                 temp_file_path=None if settings.credentials is None else str(settings.credentials),
             )
         configuration.connection_pool_maxsize = settings.connections
-        # By itself the connection would look for a proxy, and for a password in a netrc file, at each call, on
-        # another thread: a quarter of a call's processor time, and on a busy machine more of its wait.
+        # By itself the connection would look for a proxy, and for a password in a netrc file, at each call,
+        # on another thread: a quarter of a call's processor time, and on a busy machine more of its wait.
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.proxy = configuration.proxy or proxy_of(configuration.host)
         return cls(client.ApiClient(configuration), settings.timeout)
