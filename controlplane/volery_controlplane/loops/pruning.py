@@ -24,6 +24,8 @@ async def prune(pruner: Pruner, interval: timedelta) -> None:
                 await pruner.let_go()  # another one, or the command `prune`, may be next
             except Refusal as refusal:
                 log.warning("nothing was pruned", reason=refusal.message)
+            except OSError as problem:  # of the object store; what was not removed is due again
+                log.warning("a round of pruning broke off", reason=str(problem).partition("\n")[0])
             except Exception:  # the outermost loop: what is wrong with one round may be well with the next
                 log.exception("a round of pruning failed")
             else:
