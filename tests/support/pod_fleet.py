@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import socket
 import ssl
 import subprocess
 import tempfile
@@ -28,7 +27,7 @@ from support.cluster.cluster import Cluster
 from support.fleet import Fleet
 from support.front import Front
 from support.planes import STARTS
-from support.s3 import Faults, proxy, s3_server
+from support.s3 import Faults, free_port, proxy, s3_server
 
 PATIENCE = 120.0
 IMAGE = "volery.dev/test/pipelines:1"
@@ -208,10 +207,3 @@ def secured(cluster: Cluster) -> ssl.SSLContext:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     context.load_cert_chain(cluster.in_between.certificate, cluster.in_between.key)
     return context
-
-
-def free_port() -> int:
-    """One that nobody listens on, for a server that must come back where it was."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
