@@ -85,18 +85,12 @@ def pods(kubectl: Api, planes: PodPlanes) -> list[Any]:
 pytestmark = pytest.mark.usefixtures("left")
 
 
-def test_a_machine_learning_pipeline_runs_as_pods(remote: Remote, planes: PodPlanes) -> None:
-    example = load_module(str(EXAMPLES / "breast_cancer.py"))
-    remote.register(example.breast_cancer)
-    run = remote.run(example.breast_cancer, timeout=PATIENCE, check=False)
+def test_a_table_is_made_by_one_pod_and_described_by_another(remote: Remote, planes: PodPlanes) -> None:
+    example = load_module(str(EXAMPLES / "descriptive_statistics.py"))
+    remote.register(example.describe)
+    run = remote.run(example.describe, {"rows": 200}, timeout=PATIENCE, check=False)
     assert run.phase is ExecutionPhase.SUCCEEDED, f"{run.execution}\n{planes.logs()}"
-    assert run.outputs.metrics.cases == 143
-    assert run.outputs.best.penalty == 1.0
-    assert run.outputs.model.uri.startswith("s3://")
-    assert len(run.outputs.model.path.read_bytes()) > 1000
-    printed = b"".join(piece.data for piece in run.logs())
-    assert printed.count(b"area under the curve") == 5
-    assert {attempt.attempt for attempt in run.attempts()} == {1}
+    assert run.outputs == example.describe(rows=200)
 
 
 def test_programs_of_any_language_and_scripts_are_steps(remote: Remote, planes: PodPlanes) -> None:

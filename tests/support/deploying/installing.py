@@ -21,6 +21,8 @@ from support.deploying.api import Api
 from support.deploying.rendering import CLUSTER_WIDE, Object, kustomized
 from support.deploying.rights import of_its_own
 from support.s3 import S3
+from volery.credentials import Credentials
+from volery.remote import Remote
 
 CONTROL_PLANE = "volery.dev/test/controlplane"
 WORKER = "volery.dev/test/worker"
@@ -61,6 +63,12 @@ class Installed:
     namespace: str
     server: str
     environment: Mapping[str, str]
+
+    def remote(self) -> Remote:
+        """A client outside, with an administrator's credentials."""
+        told = self.environment
+        shown = Credentials(token_file=told["VOLERY_TOKEN_FILE"], tls_ca=told["VOLERY_TLS_CA"])
+        return Remote(self.server, credentials=shown)
 
     def run(self, *command: str, given: str | None = None) -> str:
         """Runs kubectl in the platform's namespace."""
