@@ -22,13 +22,15 @@ NOTES = "VOLERY_BENCHMARK_NOTES"
 """The start of an attempt is committed; its launcher is told; its pod's creation is asked for, is on its way
 to the API server, is answered; its result is seen."""
 
+PROCESSOR = "processor"
+
 
 class Notes:
     """The moments of each attempt, in seconds, by execution key, path and attempt."""
 
     def __init__(self) -> None:
         self._moments: dict[tuple[int, str, int], dict[str, float]] = {}
-        self._told = 0.0  # when the control plane's last word was heard
+        self._told: dict[str, float] = {}  # when the control plane's last word was heard
         self._asked: contextvars.ContextVar[dict[str, float] | None] = contextvars.ContextVar(
             "asked", default=None
         )
@@ -63,18 +65,19 @@ class Notes:
         Path(path).write_text(json.dumps(found))
 
     def _heard(self, *_: Any) -> None:
-        self._told = time.monotonic()
+        self._told = {}
+        note(self._told, READY)
 
     def _launched(self, _: Any, order: Any) -> None:
         moments = self._of(order.key)
-        moments.setdefault(READY, self._told)
-        moments.setdefault(LAUNCHED, time.monotonic())
+        for name, value in self._told.items():
+            moments.setdefault(name, value)
+        note(moments, LAUNCHED)
 
     def _observed(self, _: Any, observations: Any) -> None:
-        now = time.monotonic()
         for observation in observations:
             if observation.is_end:
-                self._of(observation.key).setdefault(SEEN, now)
+                note(self._of(observation.key), SEEN)
 
     def _around_post(self, owner: Any) -> None:
         post = owner._post
@@ -82,12 +85,12 @@ class Notes:
         @functools.wraps(post)
         async def noted(making: Any, held: Any, *arguments: Any) -> Any:
             moments = self._of(held.key)
-            moments.setdefault(CALLED, time.monotonic())
+            note(moments, CALLED)
             self._asked.set(moments)
             try:
                 return await post(making, held, *arguments)
             finally:
-                moments.setdefault(ANSWERED, time.monotonic())
+                note(moments, ANSWERED)
                 self._asked.set(None)
 
         owner._post = noted
@@ -95,10 +98,16 @@ class Notes:
     async def _on_sent(self, *_: Any) -> None:
         moments = self._asked.get()
         if moments is not None:
-            moments.setdefault(SENT, time.monotonic())
+            note(moments, SENT)
 
     def _of(self, key: Any) -> dict[str, float]:
         return self._moments.setdefault((key.execution_key, key.path, key.attempt), {})
+
+
+def note(moments: dict[str, float], name: str) -> None:
+    """Notes the time, and how much of the processor's the thread has had by then, unless that is noted."""
+    if name not in moments:
+        moments[name], moments[f"{name} {PROCESSOR}"] = time.monotonic(), time.thread_time()
 
 
 def around(owner: Any, name: str, before: Callable[..., None]) -> None:

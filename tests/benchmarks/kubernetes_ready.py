@@ -8,13 +8,16 @@ are noted inside the worker, see `kubernetes_notes`: the first two tasks of each
 from __future__ import annotations
 
 import statistics
+import subprocess
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 
 import psutil
 from benchmarks.figures import Figure
-from benchmarks.kubernetes_notes import LAUNCHED, READY, SEEN, SENT
+from benchmarks.kubernetes_notes import CALLED, LAUNCHED, PROCESSOR, READY, SEEN, SENT
 from benchmarks.kubernetes_planes import (
     CHAIN,
     Moments,
@@ -48,7 +51,8 @@ def _at(cluster: Cluster, stand_in: StandIn, raw: float, share: float) -> list[F
         _chains(runs, 2, 0.1)  # makes the namespace and the connections
         begin = time.monotonic()
         spent = _processor(planes)
-        _chains(runs, chains, (RUNS_FOR + OVERHEAD) / chains)
+        with _sleeper() as late:
+            _chains(runs, chains, (RUNS_FOR + OVERHEAD) / chains)
         spent = _processor(planes) - spent
         noted = {
             place: moments for place, moments in planes.notes().items() if moments.get(READY, 0.0) > begin
@@ -60,7 +64,10 @@ def _at(cluster: Cluster, stand_in: StandIn, raw: float, share: float) -> list[F
     title = f"{share:g} of the raw rate"
     return [
         *_lines(f"{title}: ready → create sent", _waits(noted, READY), reached, BARS),
-        *_lines(f"{title}: launched → create sent", _waits(noted, LAUNCHED), reached, {}),
+        *_lines(f"{title}: … pod shaped", _waits(noted, LAUNCHED, CALLED), reached, {}),
+        *_lines(f"{title}: … room and connection", _waits(noted, CALLED), reached, {}),
+        *_lines(f"{title}: … processor, of the worker", _processor_of(noted), reached, {}),
+        *_lines(f"{title}: a sleeper wakes late", late, reached, {}),
         *_lines(f"{title}: result seen → next sent", _next(noted), reached, {}),
         Figure(
             f"{title}: pods created",
@@ -83,6 +90,33 @@ def _at(cluster: Cluster, stand_in: StandIn, raw: float, share: float) -> list[F
     ]
 
 
+SLEEPER = """
+import sys, threading, time
+late = []
+ended = threading.Event()
+threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+while not ended.is_set():
+    begin = time.monotonic()
+    time.sleep(0.005)
+    late.append((time.monotonic() - begin - 0.005) * 1e3)
+print(*late)
+"""
+
+
+@contextmanager
+def _sleeper() -> Iterator[list[float]]:
+    """A process that does nothing but sleep: the milliseconds that it wakes late are the machine's share."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLEEPER], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    late: list[float] = []
+    try:
+        yield late
+    finally:
+        told, _ = process.communicate()
+        late += [float(word) for word in told.split()]
+
+
 def _chains(runs: Runs, count: int, apart: float) -> None:
     """Runs so many chains, begun one after the other."""
     annotations = {**outcome("succeed", outputs=outputs(1), runs_for=f"{RUNS_FOR * 1e3:.0f}ms")}
@@ -96,12 +130,23 @@ def _chains(runs: Runs, count: int, apart: float) -> None:
         list(callers.map(one, range(count)))
 
 
-def _waits(noted: dict[tuple[int, str, int], Moments], since: str) -> list[float]:
+def _waits(noted: dict[tuple[int, str, int], Moments], since: str, until: str = SENT) -> list[float]:
     return [
-        (moments[SENT] - moments[since]) * 1e3
+        (moments[until] - moments[since]) * 1e3
         for (_, path, _), moments in noted.items()
         if int(path.removeprefix("n")) >= 2
     ]
+
+
+def _processor_of(noted: dict[tuple[int, str, int], Moments]) -> list[float]:
+    """What the worker's thread did from the word that a node may start to the call; milliseconds."""
+    spent = {
+        place: {
+            name.removesuffix(f" {PROCESSOR}"): value for name, value in moments.items() if PROCESSOR in name
+        }
+        for place, moments in noted.items()
+    }
+    return _waits(spent, READY)
 
 
 def _next(noted: dict[tuple[int, str, int], Moments]) -> list[float]:
