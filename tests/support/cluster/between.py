@@ -230,20 +230,30 @@ class Between:
             data=sent or None,
             skip_auto_headers=OWN,
         ) as answer:
-            if lose:
-                await answer.read()
-                raise asyncio.CancelledError
-            outgoing = web.StreamResponse(status=answer.status, reason=answer.reason)
-            for name, value in answer.headers.items():
-                if name.lower() not in HOP:
-                    outgoing.headers.add(name, value)
-            await outgoing.prepare(incoming)
-            async for part in answer.content.iter_any():
-                await self._open.wait()
-                await outgoing.write(part)
-            with contextlib.suppress(ConnectionResetError):
-                await outgoing.write_eof()
-            return outgoing
+            try:
+                return await self._answer(incoming, answer, lose)
+            finally:
+                if answer.connection is not None and answer.connection.transport is not None:
+                    # Cut in the middle: the server is not waited for to say goodbye.
+                    answer.connection.transport.abort()
+
+    async def _answer(
+        self, incoming: web.Request, answer: aiohttp.ClientResponse, lose: bool
+    ) -> web.StreamResponse:
+        if lose:
+            await answer.read()
+            raise asyncio.CancelledError
+        outgoing = web.StreamResponse(status=answer.status, reason=answer.reason)
+        for name, value in answer.headers.items():
+            if name.lower() not in HOP:
+                outgoing.headers.add(name, value)
+        await outgoing.prepare(incoming)
+        async for part in answer.content.iter_any():
+            await self._open.wait()
+            await outgoing.write(part)
+        with contextlib.suppress(ConnectionResetError):
+            await outgoing.write_eof()
+        return outgoing
 
 
 def _refusal(rule: Rule) -> web.Response:

@@ -112,6 +112,8 @@ class Endings:
         reading = None
         if pod is not None and (ended.start or held.started):
             reading = self._chores.spawn(self._read_logs(held, Owned(pod).primary, _others(pod, ended)))
+        elif self._logs.follows(held.key):  # the pod is gone, and what was read of it is handed over
+            reading = self._chores.spawn(self._read_logs(held, "", ()))
         found = sealed(held.order, ended.message)
         if isinstance(found, Elsewhere):
             self._chores.spawn(self._fetch(held, ended, found, reading))

@@ -24,6 +24,7 @@ from volery_dataplane.worker.ports import AttemptKey, LogPiece, Stream
 log = structlog.get_logger(__name__)
 
 _PAUSE = 1.0  # seconds between two tries
+_TOLD = 5  # times that followers are told to end
 _READERS = 8  # logs that are read at a time when their pods have ended
 _PLATFORM_BYTES = 64 * 1024
 _MISSING = (400, 404)  # no such pod, or a container that has not begun
@@ -86,6 +87,7 @@ class PodLogs:
         self._following = 0
         self._reading = asyncio.Semaphore(_READERS)
         self._numbers = itertools.count()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     def begun(self, key: AttemptKey, namespace: str, name: str, container: str, *, adopted: bool) -> None:
         """A container runs: its output is followed, if there is room for one more."""
@@ -95,6 +97,8 @@ class PodLogs:
         if self._following < self._settings.followers:
             self._following += 1
             followed.task = asyncio.create_task(self._follow(followed))
+            self._tasks.add(followed.task)
+            followed.task.add_done_callback(self._tasks.discard)
 
     async def finish(self, key: AttemptKey, namespace: str, name: str, container: str) -> None:
         """A container has ended: returns when all its output is handed over, or is not to be had."""
@@ -118,6 +122,10 @@ class PodLogs:
         finally:
             self._followed.pop(key, None)
             self._hand_over(followed)
+
+    def follows(self, key: AttemptKey) -> bool:
+        """Whether the output of an attempt is being read, or is to be."""
+        return key in self._followed
 
     def drop(self, keys: Sequence[AttemptKey]) -> None:
         """Attempts are somebody else's now."""
@@ -143,9 +151,15 @@ class PodLogs:
 
     async def close(self) -> None:
         """Ends what is followed."""
-        tasks = [followed.task for followed in self._followed.values() if followed.task is not None]
         self.drop(list(self._followed))
-        await asyncio.gather(*tasks, return_exceptions=True)
+        # Those too that were dropped before: their connections end with them. A cancellation that comes while
+        # a connection breaks is lost in that now and then, so it is said again.
+        for _ in range(_TOLD):
+            if not self._tasks:
+                return
+            for task in self._tasks:
+                task.cancel()
+            await asyncio.wait(self._tasks, timeout=_PAUSE)
 
     async def _follow(self, followed: _Followed) -> None:
         try:
@@ -228,6 +242,8 @@ def _discard(followed: _Followed) -> None:
     if followed.file is not None and followed.path is not None:
         followed.file.close()
         followed.path.unlink(missing_ok=True)
+    # Whoever reads its end at this moment has nothing to hand over.
+    followed.file, followed.path, followed.offset, followed.dropped = None, None, 0, 0
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
