@@ -59,8 +59,9 @@ def planes() -> Iterator[Planes]:
 async def client(planes: Planes, name: str) -> AsyncIterator[Wire]:
     """A process of its own, as far as the server can tell."""
     marked = [_NamedCalls(name), _NamedStreams(name)]
-    # A channel of its own, not one that gRPC shares between those with equal options.
-    options = [("grpc.use_local_subchannel_pool", 1)]
+    # A channel of its own, not one that gRPC shares between those with equal options; and one that never
+    # lets the server send far ahead of what is read, however fast the line looks to it.
+    options = [("grpc.use_local_subchannel_pool", 1), ("grpc.http2.bdp_probe", 0)]
     async with grpc.aio.insecure_channel(planes.target, options=options, interceptors=marked) as channel:
         yield Wire(channel, planes.target)
 
