@@ -8,6 +8,7 @@ from support.pod_stage import Hands, Stage, end_of, saying, started, text_of, wa
 from volery_dataplane.launch.kubernetes.launch_settings import ReconcilerSettings
 from volery_dataplane.worker.ports import AttemptOrder, Cancelled, Succeeded
 from voleryidl.core.v1.literals_pb2 import Literal
+from voleryidl.core.v1.reason_pb2 import WaitingReason
 
 FOR_EVER = "while true; do sleep 0.1; done"
 
@@ -139,8 +140,8 @@ async def test_what_stood_in_line_for_quota_and_was_let_go_makes_no_pod(stage: S
     await started(hands, first)
     launcher.launch(second)
     launcher.launch(third)
-    await waits(hands, second)
-    await waits(hands, third)
+    await waits(hands, second, WaitingReason.WAITING_REASON_QUOTA)
+    await waits(hands, third, WaitingReason.WAITING_REASON_QUOTA)
     launcher.let_go([second.key])
     launcher.cancel([first.key])
     await end_of(hands, first)

@@ -120,8 +120,7 @@ async def test_an_api_server_that_is_busy_is_waited_for(
     busy = between.refuse(429, creates, times=2, reason="TooManyRequests", Retry_After="1")
     order = own_stage.order("")
     launcher.launch(saying(order, own_stage.says(order, 4)))
-    waiting = await waits(hands, order)
-    assert waiting.reason == WaitingReason.WAITING_REASON_UNSPECIFIED
+    waiting = await waits(hands, order, WaitingReason.WAITING_REASON_UNSPECIFIED)
     assert "refused by a test" in waiting.message
     assert isinstance(await end_of(hands, order), Succeeded)
     assert busy.hits == 2
