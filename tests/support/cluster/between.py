@@ -183,6 +183,11 @@ class Between:
             transport.abort()
         await self._plain.close()
         await self._as_admin.close()
+        # Nor do connections that are still being greeted.
+        greeting = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in greeting:
+            task.cancel()
+        await asyncio.gather(*greeting, return_exceptions=True)
         for _ in range(CLOSING_TURNS):
             await asyncio.sleep(0)
 
