@@ -153,7 +153,7 @@ class Projects:
         return await self._database.read(query)
 
     async def establish(self, project_ids: Sequence[str]) -> None:
-        """Makes those of the projects that are missing."""
+        """Makes those of the projects that are missing; other control planes may do so at the same moment."""
         drafts = [ProjectDraft(project_id, display_name=project_id) for project_id in project_ids]
         for draft in drafts:
             _check(draft)
@@ -163,6 +163,11 @@ class Projects:
                 if tx.projects.get(draft.project_id) is None:
                     tx.projects.insert(_record(draft, tx))
 
+        for _ in drafts:
+            try:
+                return await self._database.transact(intention)
+            except AlreadyExists:
+                continue  # what another has just made can be seen by now
         await self._database.transact(intention)
 
 

@@ -104,6 +104,11 @@ def test_a_compiled_program_is_a_task(pod: Pod, histogram: str) -> None:
     assert found["histogram"] == literal([3, 1])
     chart = Path(found["chart"].blob_value.uri.removeprefix("file://"))
     assert chart.read_text() == "  0 ###\n  1 #\n"
+
+
+@pytest.mark.deep
+@pytest.mark.timeout(400)
+def test_a_compiled_program_says_why_it_failed(pod: Pod, histogram: str) -> None:
     code, ended = run_pod(pod, [histogram], {"values": [], "bins": 0}, {"histogram": "list[integer]"})
     assert code == 1
     assert ended.failure.code == "BadBins"

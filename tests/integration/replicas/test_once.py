@@ -13,6 +13,7 @@ from integration.store.rows import open_session
 from support.databases import drop_postgres, empty_postgres, spare_the_disk
 from volery_controlplane.domain.records import Micros
 from volery_controlplane.services.ports import Transaction
+from volery_controlplane.services.projects import Projects, Tenancy
 from volery_controlplane.services.wakeups import LocalWakeups
 from volery_controlplane.services.work import WorkService, WorkSettings
 from volery_controlplane.store.database import SqlDatabase
@@ -27,6 +28,15 @@ def databases(url: str) -> Iterator[list[SqlDatabase]]:
         for each in found:
             stack.callback(each.close)
         yield found
+
+
+async def test_all_of_them_may_make_the_first_projects_when_they_start(databases: list[SqlDatabase]) -> None:
+    services = [Projects(each, Tenancy(["development"])) for each in databases]
+    names = [f"first-{number}" for number in range(5)]
+    for name in names:  # one at a time, so that all come to each together
+        await asyncio.gather(*(each.establish([name]) for each in services))
+    found = [await databases[0].read(lambda tx, name=name: tx.projects.get(name)) for name in names]
+    assert [record.project_id for record in found] == names
 
 
 async def test_a_lease_that_ran_out_is_ended_by_one_of_them(databases: list[SqlDatabase]) -> None:
