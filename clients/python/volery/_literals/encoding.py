@@ -19,7 +19,8 @@ _DOUBLE = struct.Struct("<d").pack
 _HASH_TAG = b"\xa2\x01"
 
 
-def _varint(number: int) -> bytes:
+def varint(number: int) -> bytes:
+    """A number from 0 up, as protobuf writes it: seven bits a byte, the lowest first."""
     if number < 128:
         return _ONE_BYTE[number]
     out = bytearray()
@@ -32,7 +33,7 @@ def _varint(number: int) -> bytes:
 
 def _block(tag: bytes, body: bytes) -> bytes:
     """A length-delimited field."""
-    return tag + _varint(len(body)) + body
+    return tag + varint(len(body)) + body
 
 
 def _text(tag: bytes, text: str) -> bytes:
@@ -44,7 +45,7 @@ def _text(tag: bytes, text: str) -> bytes:
 
 def _number(tag: bytes, number: int) -> bytes:
     """An integer field that is left out when zero."""
-    return tag + _varint(number & 0xFFFFFFFFFFFFFFFF) if number else b""
+    return tag + varint(number & 0xFFFFFFFFFFFFFFFF) if number else b""
 
 
 def _integer(value: int) -> bytes:
@@ -53,7 +54,7 @@ def _integer(value: int) -> bytes:
         return _SMALL_INTEGERS[zigzag]
     if not _MINIMUM <= value <= _MAXIMUM:
         raise OverflowError(f"{value} does not fit into 64 bits")
-    return b"\x10" + _varint(zigzag)
+    return b"\x10" + varint(zigzag)
 
 
 def _float(value: float) -> bytes:
@@ -110,7 +111,7 @@ def _collection(value: list[Literal]) -> bytes:
     parts = []
     for element in value:
         body = encode(element)
-        parts.append(b"\x0a" + _varint(len(body)) + body)
+        parts.append(b"\x0a" + varint(len(body)) + body)
     return _block(b"\x52", b"".join(parts))
 
 
@@ -202,6 +203,6 @@ def encode_map(literals: Mapping[str, bytes]) -> bytes:
     parts = []
     for name in sorted(literals):
         key, body = name.encode(), literals[name]
-        entry = b"\x0a" + _varint(len(key)) + key + b"\x12" + _varint(len(body)) + body
-        parts.append(b"\x0a" + _varint(len(entry)) + entry)
+        entry = b"\x0a" + varint(len(key)) + key + b"\x12" + varint(len(body)) + body
+        parts.append(b"\x0a" + varint(len(entry)) + entry)
     return b"".join(parts)

@@ -12,6 +12,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from volery._literals.encoding import varint
+
 FORMAT: Final = "volery/1"
 
 USER: Final = 1
@@ -103,17 +105,8 @@ def _failure(told: Mapping[str, Any]) -> bytes:
     return b"".join(parts)
 
 
-def _varint(number: int) -> bytes:
-    out = bytearray()
-    while number > 127:
-        out.append(number & 127 | 128)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
 def _block(field_number: int, body: bytes) -> bytes:
-    return _varint(field_number << 3 | 2) + _varint(len(body)) + body
+    return varint(field_number << 3 | 2) + varint(len(body)) + body
 
 
 def _text(field_number: int, text: str) -> bytes:
@@ -121,7 +114,7 @@ def _text(field_number: int, text: str) -> bytes:
 
 
 def _number(field_number: int, number: int) -> bytes:
-    return _varint(field_number << 3) + _varint(number) if number else b""
+    return varint(field_number << 3) + varint(number) if number else b""
 
 
 def _moment(field_number: int, micros: int) -> bytes:
