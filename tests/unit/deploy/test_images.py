@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatch
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from dockerfile_parse import DockerfileParser
@@ -75,8 +76,8 @@ def last(name: str, kind: str) -> str:
     )
 
 
-def project(place: str) -> dict[str, object]:
-    found: dict[str, object] = tomllib.loads((ROOT / place / "pyproject.toml").read_text())["project"]
+def project(place: str) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((ROOT / place / "pyproject.toml").read_text())["project"]
     return found
 
 
@@ -187,9 +188,9 @@ def locked(name: str) -> dict[str, str]:
 def test_what_is_locked_is_what_the_distributions_ask_for(lock: str, places: list[str]) -> None:
     versions = locked(lock)
     for place in places:
-        asked = list(project(place)["dependencies"])  # type: ignore[call-overload]  # a list of texts
+        asked = list(project(place)["dependencies"])
         if lock != "task":
-            for extra in project(place).get("optional-dependencies", {}).values():  # type: ignore[attr-defined]
+            for extra in project(place).get("optional-dependencies", {}).values():
                 asked += extra
         for text in asked:
             wanted = Requirement(text)

@@ -123,7 +123,7 @@ def test_what_is_debugged_shows_its_commands(capfd: pytest.CaptureFixture[str]) 
         (lambda: ShellTask("a", "true", outputs={"x": object}), "output x of ShellTask a"),
         (lambda: ShellTask("a", "true", outputs={"x": OutputLocation(File, "/etc/x")}), "location of x"),
         (lambda: ShellTask("a", "true", outputs={"x": OutputLocation(File, "{inputs.n}")}), "is no input"),
-        (lambda: ShellTask("a", "true", memory="1Gi"), "no option memory"),  # type: ignore[call-arg]
+        (lambda: ShellTask("a", "true", memory="1Gi"), "no option memory"),  # type: ignore[call-arg]  # it is the mistake
         (lambda: ContainerTask("a", ""), "image=''"),
         (lambda: ContainerTask("a", "b", "sh -c"), "command='sh -c'"),
         (lambda: ContainerTask("a", "b", container_image="c"), "the second argument is the image"),
