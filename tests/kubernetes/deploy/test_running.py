@@ -8,6 +8,7 @@ import subprocess
 import sys
 import uuid
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from support.cluster.borrowed import Borrowed
@@ -68,9 +69,7 @@ def test_a_pipeline_runs_as_pods_though_a_control_plane_is_deleted_in_mid_run(pl
     with platform.remote() as remote:
         ended_well(remote.execution(name))
     platform.ready()
-    assert victim["metadata"]["name"] not in {
-        each["metadata"]["name"] for each in platform.pods("control-plane")
-    }
+    platform.kubectl.until(lambda: not serves(platform, victim), "the deleted control plane has drained")
     platform.kubectl.until(lambda: not tasks(platform), "no pod of a task is left")
 
 
@@ -83,6 +82,11 @@ def ended_well(run: Run) -> None:
     printed = b"".join(piece.data for piece in run.logs())
     assert printed.count(b"area under the curve") == 5
     assert found["model"]["uri"].startswith("s3://")
+
+
+def serves(platform: Installed, pod: dict[str, Any]) -> bool:
+    """Whether it is still there: one that was told to go is, until its watchers have been sent elsewhere."""
+    return pod["metadata"]["uid"] in {each["metadata"]["uid"] for each in platform.pods("control-plane")}
 
 
 def tasks(platform: Installed) -> list[object]:
