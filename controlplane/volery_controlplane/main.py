@@ -20,6 +20,7 @@ from typing import NoReturn
 from volery_telemetry.exposition import UnsafeMetricsAddress
 from volery_telemetry.logs import configure
 from volery_telemetry.otel import NotInstalled
+from volery_telemetry.pauses import spare_what_started
 
 from volery_controlplane.assembly import ControlPlane, pruner_of
 from volery_controlplane.domain.errors import Busy, Refusal
@@ -89,6 +90,7 @@ def _leave_at_once(number: int, frame: FrameType | None) -> NoReturn:
 async def _serve(settings: Settings, ready_fd: int | None, ready_file: Path | None) -> None:
     plane = ControlPlane(settings)
     address = await plane.start()
+    spare_what_started()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, plane.request_stop)

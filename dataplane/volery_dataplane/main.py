@@ -21,6 +21,7 @@ from volery_telemetry import otel
 from volery_telemetry.exposition import MetricsServer
 from volery_telemetry.logs import configure
 from volery_telemetry.loops import measure_lag
+from volery_telemetry.pauses import spare_what_started
 
 from volery_dataplane.clock import SteadyClock
 from volery_dataplane.launch.choosing import CannotLaunch, Chosen, Surrounding, choose
@@ -139,6 +140,7 @@ async def run(settings: Settings) -> None:
             (*table(sources), *choice.metrics), settings.metrics, is_open=settings.metrics_open
         )
         log.info("metrics are served", address=metrics.address)
+    spare_what_started()
     lagging = asyncio.create_task(measure_lag(measures.lag))
     serving = asyncio.create_task(control_plane.serve(worker))
     announcing = asyncio.create_task(announce(settings, worker.connected))
