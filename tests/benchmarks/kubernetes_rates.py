@@ -36,6 +36,7 @@ from volery_dataplane.launch.kubernetes.launch_settings import (
     ReconcilerSettings,
 )
 from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
+from volery_dataplane.launch.kubernetes.moulds import Moulds
 from volery_dataplane.launch.kubernetes.pods import pod_of
 from volery_dataplane.launch.kubernetes.removing import Removals
 from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
@@ -207,7 +208,9 @@ class _Contest:
         return spent.created
 
     def _bodies(self) -> list[dict[str, Any]]:
-        body = pod_of(self._orders()[0], self._installation, self._settings)
+        order = self._orders()[0]
+        mould = Moulds(self._installation, self._settings).of(order)
+        body = pod_of(order, mould, self._installation, self._settings)
         bodies = [copy.deepcopy(body) for _ in range(self._pods)]
         for each in bodies:
             each["metadata"]["name"] = f"raw-{next(self._numbers)}"

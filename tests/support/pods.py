@@ -9,6 +9,7 @@ from typing import Any
 
 import yaml
 from google.protobuf.json_format import ParseDict
+from volery_dataplane.launch.kubernetes.moulds import Moulds
 from volery_dataplane.launch.kubernetes.pods import pod_of
 from volery_dataplane.launch.kubernetes.settings import Installation, Placement, PodSettings
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder
@@ -81,12 +82,16 @@ def pod(case: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The pod of a case."""
     case = case or {}
     platform = ParseDict(case.get("platform", {}), PlatformResources())
-    return pod_of(
-        order(case),
-        Installation("install-1", "s3://bucket", platform),
-        settings(case.get("settings")),
-        template=case.get("template"),
-    )
+    moulds = Moulds(Installation("install-1", "s3://bucket", platform), settings(case.get("settings")))
+    return cast(order(case), moulds, case.get("template"))
+
+
+def cast(
+    order: AttemptOrder, moulds: Moulds | None = None, template: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The pod of an order; in moulds of its own if none are given."""
+    moulds = moulds or Moulds(Installation("i"), settings())
+    return pod_of(order, moulds.of(order, template), moulds.installation, moulds.settings)
 
 
 def differences(wanted: Any, got: Any, place: str = "") -> list[str]:

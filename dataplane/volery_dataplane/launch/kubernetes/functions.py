@@ -12,10 +12,10 @@ from volery_dataplane.worker.ports import AttemptOrder
 def function_container(
     order: AttemptOrder, installation: Installation, settings: PodSettings, shape: dict[str, Any]
 ) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a Python task lays over its primary container, and what the entry point is told.
+    """What a Python task lays over its primary container, and what the entry point is told of it.
 
     Args:
-        order: the attempt.
+        order: an attempt of it.
         installation: knows where code lies.
         settings: have the image of tasks that name none.
         shape: what templates say of the container.
@@ -27,8 +27,6 @@ def function_container(
         "terminationMessagePath": contract.VERDICT_FILE,
     }
     told = {
-        **contract.attempt_environment(order, installation),
-        **contract.inputs_environment(order, settings),
         **contract.verdict_environment(order, settings),
         **contract.python_environment(order, installation, settings),
     }

@@ -28,6 +28,7 @@ from volery_dataplane.launch.kubernetes.failures import system, user
 from volery_dataplane.launch.kubernetes.held import Held, Place
 from volery_dataplane.launch.kubernetes.labels import Owned, label_value
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
+from volery_dataplane.launch.kubernetes.moulds import Moulds
 from volery_dataplane.launch.kubernetes.namespaces import NamespaceRefused, Namespaces, PodTemplates
 from volery_dataplane.launch.kubernetes.pods import pod_of
 from volery_dataplane.launch.kubernetes.quota import QuotaLines
@@ -92,10 +93,19 @@ class Making:
         )
         self._templates = PodTemplates(api, settings.template_namespace)
         self.quota = QuotaLines()
-        self.installation = Installation("")
+        self._moulds = Moulds(Installation(""), settings.pods)
         self.waited = Distribution()
         self.took = Distribution()
         self.created = 0
+
+    @property
+    def installation(self) -> Installation:
+        """Whose pods are made."""
+        return self._moulds.installation
+
+    @installation.setter
+    def installation(self, installation: Installation) -> None:
+        self._moulds = Moulds(installation, self._settings.pods)
 
     def begin(self, held: Held) -> None:
         """Begins to make the pod of an attempt."""
@@ -122,7 +132,8 @@ class Making:
         template = None
         if order.task.pod_template.name:
             template = await self._patiently(held, self._template(held))
-        body = pod_of(order, self.installation, self._settings.pods, template=template)
+        mould = self._moulds.of(order, template)
+        body = pod_of(order, mould, self.installation, self._settings.pods)
         await self._create(held, body)
 
     def _template(self, held: Held) -> Callable[[], Any]:

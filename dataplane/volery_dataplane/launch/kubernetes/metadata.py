@@ -7,10 +7,10 @@ from typing import Any
 from volery_dataplane.launch.kubernetes import labels
 from volery_dataplane.launch.kubernetes.contract import execution_of
 from volery_dataplane.launch.kubernetes.labels import label_value
+from volery_dataplane.launch.kubernetes.moulds import Mould
 from volery_dataplane.launch.kubernetes.names import node_hash, pod_name
 from volery_dataplane.launch.kubernetes.seen import SEND
 from volery_dataplane.launch.kubernetes.settings import Installation
-from volery_dataplane.launch.kubernetes.templates import Shape
 from volery_dataplane.worker.ports import AttemptOrder
 
 _LONGEST_DROPPED = 1024
@@ -20,7 +20,7 @@ _STAY = {"cluster-autoscaler.kubernetes.io/safe-to-evict": "false", "karpenter.s
 
 
 def metadata_of(
-    order: AttemptOrder, installation: Installation, shape: Shape, primary: str, *, interruptible: bool
+    order: AttemptOrder, installation: Installation, mould: Mould, primary: str
 ) -> dict[str, Any]:
     """The metadata of an attempt's pod.
 
@@ -30,9 +30,8 @@ def metadata_of(
     Args:
         order: the attempt.
         installation: whose it is.
-        shape: has the labels and annotations of templates.
+        mould: has the labels and annotations of templates.
         primary: the name of the container that runs the task.
-        interruptible: whether the pod may be taken away.
     """
     options, key = order.options, order.key
     illegal = {
@@ -52,7 +51,7 @@ def metadata_of(
         labels.NODE: node_hash(installation.id, order.uid, key.path),
         labels.ATTEMPT: str(key.attempt),
         labels.TASK: label_value(order.task.id.name),
-        labels.INTERRUPTIBLE: "true" if interruptible else "false",
+        labels.INTERRUPTIBLE: "true" if mould.interruptible else "false",
     }
     told = {
         labels.EXECUTION_NAME: order.execution,
@@ -68,7 +67,7 @@ def metadata_of(
         told[labels.DROPPED] = ", ".join(dropped)[:_LONGEST_DROPPED]
     return {
         "name": pod_name(installation.id, execution, order.uid, key.path, key.attempt),
-        "labels": {**shape.labels, **given, **ours},
-        "annotations": {**({} if interruptible else _STAY), **shape.annotations, **noted, **told},
+        "labels": {**mould.labels, **given, **ours},
+        "annotations": {**({} if mould.interruptible else _STAY), **mould.annotations, **noted, **told},
         "finalizers": [labels.FINALIZER],
     }

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
+from functools import lru_cache
 
 LONGEST = 63
 """Characters of a label of DNS."""
@@ -34,6 +35,7 @@ def pod_name(installation: str, execution_name: str, uid: str, path: str, attemp
     return f"{_shown(execution_name)}-{node_hash(installation, uid, path)}-{attempt}"
 
 
+@lru_cache(maxsize=1024)  # asked for by the launcher, for the pod's name and for its label
 def node_hash(installation: str, uid: str, path: str) -> str:
     """What stands for one node of one execution in names and labels."""
     digest = hashlib.sha256("\0".join((installation, uid, path)).encode()).digest()

@@ -1,163 +1,50 @@
-"""Makes the pod of an attempt, as the API takes it: plain values, in the API's own words.
+"""Casts the pod of an attempt, as the API takes it: plain values, in the API's own words.
 
-From below: what templates say, the defaults of the platform, what the task and the execution ask for, and
-what is the platform's own: names, labels, the contract with the entry point, the finalizer.
+What all pods of a task share comes from its mould; here is what is the attempt's own: its name, its labels,
+what the entry point is told of it, its deadline, its finalizer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
-from volery_dataplane.launch.kubernetes import contract, labels, programs
-from volery_dataplane.launch.kubernetes.amounts import amounts_of, shared_memory_of
-from volery_dataplane.launch.kubernetes.contract import variables
-from volery_dataplane.launch.kubernetes.functions import function_container
-from volery_dataplane.launch.kubernetes.merging import merged
-from volery_dataplane.launch.kubernetes.metadata import metadata_of
-from volery_dataplane.launch.kubernetes.placing import (
-    device_placement,
-    device_tolerations,
-    is_interruptible,
-    placed,
+from volery_dataplane.launch.kubernetes.contract import (
+    attempt_environment,
+    inputs_environment,
+    variables,
 )
-from volery_dataplane.launch.kubernetes.secrets import secrets_of
-from volery_dataplane.launch.kubernetes.security import secured
+from volery_dataplane.launch.kubernetes.metadata import metadata_of
+from volery_dataplane.launch.kubernetes.moulds import Mould
 from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
-from volery_dataplane.launch.kubernetes.templates import Shape, shape_of
-from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import AttemptOrder
 
-_SHARED_MEMORY = "volery-shared-memory"
-_SHM = "/dev/shm"  # noqa: S108 - a path in a container of its own
 _LONGEST_DEADLINE = 2**31 - 1
-_MESSAGES = 12 * 1024  # bytes of termination messages of all containers that a node keeps
 
 
 def pod_of(
-    order: AttemptOrder,
-    installation: Installation,
-    settings: PodSettings,
-    *,
-    template: Mapping[str, Any] | None = None,
-    namespace: str = "",
+    order: AttemptOrder, mould: Mould, installation: Installation, settings: PodSettings
 ) -> dict[str, Any]:
-    """The pod of an attempt.
+    """The pod of an attempt. It shares parts with the mould, and is not to be changed.
 
     Args:
         order: the attempt.
+        mould: of its task.
         installation: what the control plane said of the installation.
         settings: how pods are shaped here.
-        template: the `PodTemplate` object that the task names, as the API tells it.
-        namespace: where the pod will be; left out where it is "".
 
     Raises:
-        NotRunnable: where no pod can run the task; the text says what to change.
+        NotRunnable: where a variable cannot be set in a container.
     """
-    task = order.task
-    kind = task.WhichOneof("target")
-    if kind is None:
-        raise NotRunnable(
-            f"this worker runs Python functions and programs in images, not tasks of type {task.type!r}"
-        )
-    shape = shape_of(task.pod_template, settings, template)
-    settings = replace(settings, verdict_limit=min(settings.verdict_limit, _room(shape, kind)))
-    interruptible = is_interruptible(order, settings)
-    primary = _primary(order, installation, settings, shape)
-    spec = _placed(_grounded(order, settings, shape), primary, order, settings, interruptible=interruptible)
-    spec["containers"] = [primary, *spec["containers"]]
-    if kind == "container":
-        fetch, send = programs.movers(order, installation, settings)
-        spec["initContainers"] = [fetch, *spec["initContainers"], send]
-        # The cluster ends the sidecar as it ends everything: it sends outputs for as long as that may take.
-        grace = max(spec["terminationGracePeriodSeconds"], settings.send_grace)
-        spec = merged(spec, {"volumes": programs.VOLUMES, "terminationGracePeriodSeconds": grace})
-    if volumes := _volumes(order):
-        spec = merged(spec, {"volumes": volumes})
-    if settings.image_pull_policy:
-        _pull_by(spec, settings.image_pull_policy)
-    metadata = metadata_of(order, installation, shape, primary["name"], interruptible=interruptible)
-    if namespace:
-        metadata["namespace"] = namespace
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": secured(spec, settings)}
-
-
-def _room(shape: Shape, kind: str) -> int:
-    """Bytes of one termination message: its node cuts all of a pod to an equal share of what it keeps."""
-    ours = 3 if kind == "container" else 1
-    return _MESSAGES // (ours + len(shape.spec["containers"]) + len(shape.spec["initContainers"]))
-
-
-def _grounded(order: AttemptOrder, settings: PodSettings, shape: Shape) -> dict[str, Any]:
-    """The specification of the templates, with what every pod of ours has."""
-    asked = shape.annotations.get(labels.SERVICE_ACCOUNT_TOKEN) == "true"
-    defaults: dict[str, Any] = {
-        "automountServiceAccountToken": asked,
-        "terminationGracePeriodSeconds": settings.termination_grace,
-    }
-    if settings.priority_class:
-        defaults["priorityClassName"] = settings.priority_class
-    if settings.service_account:
-        defaults["serviceAccountName"] = settings.service_account
-    if settings.image_pull_secrets:
-        defaults["imagePullSecrets"] = [{"name": name} for name in settings.image_pull_secrets]
-    ours: dict[str, Any] = {"restartPolicy": "Never", "enableServiceLinks": False}
+    told = attempt_environment(order, installation)
+    if order.task.HasField("python"):
+        told |= inputs_environment(order, settings)
+    first, *others = mould.spec["containers"]
+    primary = {**first, "env": [*first["env"], *variables(told)]}
+    spec = {**mould.spec, "containers": [primary, *others]}
     if order.options.service_account:
-        ours["serviceAccountName"] = order.options.service_account
+        spec["serviceAccountName"] = order.options.service_account
     if order.running_timeout is not None:
         limit = order.running_timeout + (order.queued_timeout or 0) + settings.deadline_slack
-        ours["activeDeadlineSeconds"] = min(max(1, round(limit)), _LONGEST_DEADLINE)
-    return merged(merged(defaults, shape.spec), ours)
-
-
-def _primary(
-    order: AttemptOrder, installation: Installation, settings: PodSettings, shape: Shape
-) -> dict[str, Any]:
-    """The container that runs the task."""
-    task = order.task
-    device = device_placement(task, settings).resource
-    amounts = amounts_of(task.resources, installation.resources, device, shape.primary.get("resources") or {})
-    threads: dict[str, str] = {}
-    if task.HasField("python"):
-        over, told = function_container(order, installation, settings, dict(shape.primary))
-        threads = contract.thread_environment(amounts)
-    else:
-        over, told = programs.program_container(order, installation, shape.primary)
-    secrets = secrets_of(task.secrets)
-    made = merged({**shape.primary, "env": variables(threads)}, {"env": shape.primary.get("env") or []})
-    made = merged(made, {"env": variables(task.environment, order.environment)})
-    made = merged(made, {"env": secrets.env, "envFrom": secrets.env_from, "volumeMounts": secrets.mounts})
-    made = merged(made, {**over, "env": variables(told)})
-    if shared_memory_of(task.resources):
-        made = merged(made, {"volumeMounts": [{"name": _SHARED_MEMORY, "mountPath": _SHM}]})
-    return {**made, "resources": amounts, "terminationMessagePolicy": "FallbackToLogsOnError"}
-
-
-def _placed(
-    spec: Mapping[str, Any],
-    primary: Mapping[str, Any],
-    order: AttemptOrder,
-    settings: PodSettings,
-    *,
-    interruptible: bool,
-) -> dict[str, Any]:
-    """The specification with where the pod goes."""
-    device = device_placement(order.task, settings)
-    if device.resource in primary["resources"].get("requests", {}):
-        spec = placed(spec, device_tolerations(device.resource))
-    return placed(placed(spec, device), settings.spot if interruptible else settings.on_demand)
-
-
-def _volumes(order: AttemptOrder) -> list[dict[str, Any]]:
-    """The volumes of secrets and shared memory."""
-    volumes = secrets_of(order.task.secrets).volumes
-    if size := shared_memory_of(order.task.resources):
-        volumes.append({"name": _SHARED_MEMORY, "emptyDir": {"medium": "Memory", "sizeLimit": size}})
-    return volumes
-
-
-def _pull_by(spec: dict[str, Any], policy: str) -> None:
-    """Has images pulled by a policy, where templates have none."""
-    for field in ("initContainers", "containers"):
-        spec[field] = [{"imagePullPolicy": policy, **container} for container in spec[field]]
+        spec["activeDeadlineSeconds"] = min(max(1, round(limit)), _LONGEST_DEADLINE)
+    metadata = metadata_of(order, installation, mould, primary["name"])
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": spec}

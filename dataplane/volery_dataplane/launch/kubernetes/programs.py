@@ -26,10 +26,8 @@ VOLUMES = ({"name": _INPUTS, "emptyDir": {}}, {"name": _OUTPUTS, "emptyDir": {}}
 """Where inputs and outputs lie between the containers."""
 
 
-def program_container(
-    order: AttemptOrder, installation: Installation, shape: Mapping[str, Any]
-) -> tuple[dict[str, Any], dict[str, str]]:
-    """What a program lays over its primary container, and what it is told.
+def program_container(order: AttemptOrder, shape: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
+    """What a program lays over its primary container, and what it is told of its files.
 
     Raises:
         NotRunnable: where it has no image, or a placeholder that nothing fills.
@@ -52,7 +50,7 @@ def program_container(
             over[field] = [verbatim(text) for text in arguments.filled(given)]
     if target.working_dir:
         over["workingDir"] = target.working_dir
-    return over, {**contract.attempt_environment(order, installation), **_places(order)}
+    return over, _places(order)
 
 
 def movers(order: AttemptOrder, installation: Installation, settings: PodSettings) -> list[dict[str, Any]]:

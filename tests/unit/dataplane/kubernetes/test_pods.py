@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from support.pods import differences, order, pod, pod_cases, settings, task
+from support.pods import cast, differences, order, pod, pod_cases, settings, task
 from volery_dataplane.launch.kubernetes import labels
 from volery_dataplane.launch.kubernetes.contract import verbatim
-from volery_dataplane.launch.kubernetes.pods import pod_of
+from volery_dataplane.launch.kubernetes.moulds import Moulds
 from volery_dataplane.launch.kubernetes.security import beyond_restricted
 from volery_dataplane.launch.kubernetes.settings import Installation
 from volery_dataplane.launch.plans import NotRunnable
-from volery_dataplane.worker.ports import AttemptKey
+from volery_dataplane.worker.ports import AttemptKey, AttemptOrder
 
 
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in pod_cases()])
@@ -45,16 +45,16 @@ def test_a_pod_reads_as_the_attempt_it_was_made_for(case: dict[str, Any]) -> Non
 
 
 def test_a_pod_s_name_and_labels_tell_attempts_apart() -> None:
-    first = pod_of(order(), Installation("i"), settings())["metadata"]
+    first = cast(order())["metadata"]
     again = replace(order(), key=AttemptKey(7, "n1/n0/17", 3, 9))
-    second = pod_of(again, Installation("i"), settings())["metadata"]
+    second = cast(again)["metadata"]
     assert first["name"] != second["name"]
     assert first["labels"][labels.NODE] == second["labels"][labels.NODE]
 
 
 def test_a_later_holder_makes_the_same_pod_name() -> None:
     later = replace(order(), key=order().key._replace(fencing_token=99))
-    names = {pod_of(each, Installation("i"), settings())["metadata"]["name"] for each in (order(), later)}
+    names = {cast(each)["metadata"]["name"] for each in (order(), later)}
     assert len(names) == 1
 
 
@@ -159,5 +159,60 @@ def test_every_pod_is_within_the_restricted_profile_and_asks_for_what_it_may_hav
 def test_a_task_needs_no_change_to_be_run_twice() -> None:
     once = task({"resources": {"requests": {"memory": "1Gi"}}})
     kept = once.SerializeToString(deterministic=True)
-    pod_of(replace(order(), task=once), Installation("i"), settings())
+    cast(replace(order(), task=once))
     assert once.SerializeToString(deterministic=True) == kept
+
+
+_attempts = st.builds(
+    lambda case, changes: replace(order(case), **changes),
+    st.fixed_dictionaries(
+        {"inputs": st.sampled_from([{"x": {"integer_value": "1"}}, {"x": {"integer_value": "2"}}])},
+        optional={
+            "task": st.sampled_from(
+                [
+                    {},
+                    {"interruptible": True},
+                    {"environment": {"A": "task", "VOLERY_TOKEN": "mine"}},
+                    {"pod_template": {"name": "big", "service_account": "of-task"}},
+                    {"container": {"image": "x:1", "args": ["{{.inputs.x}}"]}},
+                ]
+            ),
+            "environment": st.sampled_from([{}, {"A": "execution"}]),
+            "execution": st.sampled_from(
+                [{}, {"labels": {"team": "a"}}, {"service_account": "of-run"}, {"interruptible": True}]
+            ),
+            "running_timeout": st.sampled_from([None, 10.0]),
+            "infrastructure_failures": st.integers(0, 4),
+        },
+    ),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "uid": st.sampled_from(["uid-1", "uid-2"]),
+            "key": st.builds(
+                AttemptKey, st.just(7), st.sampled_from(["n0", "n1/3"]), st.integers(1, 3), st.just(1)
+            ),
+            "traceparent": st.sampled_from(["", "00-a-b-01"]),
+            "access": st.sampled_from(["", "https://c:1\n\ntoken"]),
+            "inline_limit": st.sampled_from([1, 2]),
+        },
+    ),
+)
+_templates = [
+    {
+        "template": {
+            "spec": {"containers": [{"name": "primary", "env": [{"name": "VOLERY_NODE", "value": "x"}]}]}
+        }
+    },
+    {"template": {"metadata": {"labels": {"of": "the-cluster"}}, "spec": {"priorityClassName": "high"}}},
+]
+
+
+@given(st.lists(st.tuples(_attempts, st.sampled_from(_templates)), max_size=8))
+def test_a_mould_that_is_kept_gives_each_attempt_the_pod_it_would_have_had(
+    attempts: list[tuple[AttemptOrder, dict[str, Any]]],
+) -> None:
+    kept = Moulds(Installation("i"), settings(), kept=2)
+    pods = [(cast(each, kept, template), cast(each, None, template)) for each, template in attempts]
+    for one, alone in pods:  # compared last, so that none has changed since
+        assert one == alone
