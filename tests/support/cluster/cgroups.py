@@ -105,6 +105,15 @@ def enter(directories: list[Path]) -> None:
         (directory / "cgroup.procs").write_text(str(os.getpid()))
 
 
+def yield_processor(name: str) -> None:
+    """Has the processes in a child cgroup, all together, take what others leave of the processor."""
+    for hierarchy in hierarchies():
+        if hierarchy.unified:
+            (hierarchy.own / name / "cpu.weight").write_text("1")
+        elif "cpu" in hierarchy.controllers.split(","):
+            (hierarchy.own / name / "cpu.shares").write_text("2")
+
+
 def remove(name: str) -> None:
     """Removes the child cgroups and all below them; their processes must have been killed."""
     for hierarchy in hierarchies():

@@ -20,7 +20,7 @@ from typing import Any
 
 import kubernetes
 from kubernetes import client
-from support.cluster import configuration, programs
+from support.cluster import cgroups, configuration, programs
 from support.cluster.between import Between
 from support.cluster.control import Control
 from support.cluster.ground import Ground
@@ -103,6 +103,10 @@ class Cluster:
     @property
     def node(self) -> str:
         return configuration.NODE
+
+    def yield_processor(self) -> None:
+        """Has all its programs take what others leave: elsewhere they run on machines of their own."""
+        cgroups.yield_processor(self.ground.name)
 
     def api(self) -> client.ApiClient:
         """A new client with the administrator's rights."""
