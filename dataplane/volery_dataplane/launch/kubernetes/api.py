@@ -7,7 +7,6 @@ credentials and its connection pool are used; bodies and answers are plain JSON.
 from __future__ import annotations
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
@@ -16,6 +15,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
+import orjson
 from kubernetes.aio import client, config
 
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
@@ -91,6 +91,21 @@ class Api:
         content_type: str = "application/json",
     ) -> Any:
         """Makes a call; gives the answer's JSON. Raises ApiRefusal."""
+        return orjson.loads(await self._answered(method, path, body, content_type))
+
+    async def tell(
+        self,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        content_type: str = "application/json",
+    ) -> None:
+        """Makes a call of whose answer only counts that it was given. Raises ApiRefusal."""
+        await self._answered(method, path, body, content_type)
+
+    async def _answered(
+        self, method: str, path: str, body: Mapping[str, Any] | None, content_type: str
+    ) -> bytes:
         try:
             answer = await self._request(method, path, body, content_type, self._timeout)
             content = await answer.read()
@@ -98,7 +113,7 @@ class Api:
             raise ApiRefusal(0, "", f"the API server cannot be reached: {problem!r}") from problem
         if answer.status >= 300:
             raise _refusal(answer, content)
-        return json.loads(content)
+        return content
 
     async def text(self, path: str) -> bytes:
         """Reads a text, such as a log. Raises ApiRefusal."""
@@ -164,7 +179,7 @@ def _refusal(answer: aiohttp.ClientResponse, content: bytes) -> ApiRefusal:
     after = answer.headers.get("Retry-After", "")
     told: Any = None
     with suppress(ValueError):
-        told = json.loads(content)
+        told = orjson.loads(content)
     if not isinstance(told, dict) or told.get("kind") != "Status":
         told = {"message": content.decode(errors="replace")[:2000]}
     return ApiRefusal(

@@ -80,7 +80,7 @@ class Namespaces:
             "metadata": {"name": namespace, "labels": words},
         }
         try:
-            await self._api.call("POST", "/api/v1/namespaces", body)
+            await self._api.tell("POST", "/api/v1/namespaces", body)
         except ApiRefusal as refusal:
             if refusal.status == 409:
                 return

@@ -66,7 +66,7 @@ class Removals:
         if uid:
             body["preconditions"] = {"uid": uid}
         try:
-            await self._api.call("DELETE", pods_path(*place), body)
+            await self._api.tell("DELETE", pods_path(*place), body)
         except ApiRefusal as refusal:
             if refusal.status not in (404, 409):
                 raise
@@ -86,7 +86,7 @@ class Removals:
                 body: dict[str, object] = dict(_UNFINALIZE)
                 if uid:
                     body = {"metadata": {**_UNFINALIZE["metadata"], "uid": uid}}
-                await self._api.call("PATCH", pods_path(*place), body, STRATEGIC)
+                await self._api.tell("PATCH", pods_path(*place), body, STRATEGIC)
             except ApiRefusal as refusal:
                 if refusal.status in (404, 409):  # gone, or another one of the name
                     break

@@ -7,13 +7,13 @@ is not in it any more has been removed meanwhile. Bookmarks keep the place in ti
 from __future__ import annotations
 
 import asyncio
-import json
 import random
 import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import orjson
 import structlog
 
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
@@ -123,7 +123,7 @@ class PodWatch:
         }
         async with self._api.stream(pods_path(self._namespace, query=query)) as chunks:
             async for line in lines(chunks):
-                self._heard(json.loads(line))
+                self._heard(orjson.loads(line))
 
     def _heard(self, told: Mapping[str, Any]) -> None:
         kind, thing = told.get("type"), told.get("object") or {}
