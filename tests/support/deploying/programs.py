@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import fcntl
-import hashlib
 import os
-import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
+from support.cluster.programs import STAMPS, VERSION
+from support.go_programs import go_tools
+
 MODULE = Path(__file__).parent / "programs"
-CACHE = Path(os.environ.get("VOLERY_TEST_CACHE") or Path.home() / ".cache" / "volery-tests") / "deploying"
-VERSION = "v1.36.2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +36,4 @@ class Tools:
 @cache
 def tools() -> Tools:
     """Both, built where they are not there yet: some minutes the first time."""
-    go = shutil.which("go")
-    if go is None:
-        raise LookupError("Go builds kubectl and helm; it is not installed")
-    digest = hashlib.sha256()
-    for name in ("go.mod", "go.sum"):
-        digest.update((MODULE / name).read_bytes())
-    directory = CACHE / digest.hexdigest()[:16]
-    CACHE.mkdir(parents=True, exist_ok=True)
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        if not directory.is_dir():
-            partial = directory.with_suffix(".partial")
-            print("building kubectl and helm; this takes minutes, and is kept", file=sys.stderr)
-            names = ("k8s.io/component-base/version", "k8s.io/client-go/pkg/version")
-            flags = " ".join(["-s -w", *(f"-X {name}.gitVersion={VERSION}" for name in names)])
-            command = [go, "build", "-C", str(MODULE), "-mod=readonly", "-trimpath", "-ldflags", flags]
-            environment = {**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-buildvcs=false"}
-            subprocess.run([*command, "-o", f"{partial}/", "tool"], check=True, env=environment)
-            partial.rename(directory)
-    return Tools(directory)
+    return Tools(go_tools(MODULE, "deploying", VERSION, STAMPS))
