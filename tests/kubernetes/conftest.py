@@ -13,7 +13,7 @@ from support.cluster import programs
 from support.cluster.borrowed import Borrowed
 from support.cluster.cluster import Cluster
 from support.deploying.api import Api
-from support.deploying.rights import granted
+from support.deploying.rights import WorkerRights, granted, guarded
 
 REQUIRED = "VOLERY_REQUIRE_KUBERNETES"
 """Set where a cluster could be had: then a test that cannot have one fails instead of being skipped."""
@@ -37,18 +37,19 @@ def own_cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
             pytest.fail(message, pytrace=False)
         request.config.get_terminal_writer().line(f"\n{message}", red=True, bold=True)
         pytest.skip(message)
-    with Cluster.start() as cluster:
+    with Cluster.start() as cluster, guarded(administrator(cluster)):
         yield cluster
 
 
 @pytest.fixture(scope="session")
-def cluster(request: pytest.FixtureRequest) -> Cluster | Borrowed:
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster | Borrowed]:
     """A cluster to use: the one that a developer lends, else the tests' own."""
     borrowed = Borrowed.of_environment()
-    if borrowed is not None:
-        return borrowed
-    own: Cluster = request.getfixturevalue("own_cluster")
-    return own
+    if borrowed is None:
+        yield request.getfixturevalue("own_cluster")
+        return
+    with guarded(administrator(borrowed)):
+        yield borrowed
 
 
 @pytest.fixture
@@ -75,15 +76,33 @@ def namespace(core: client.CoreV1Api) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def kubectl(cluster: Cluster | Borrowed) -> Api:
-    """The API server with the administrator's rights."""
+    """The API server with the administrator's rights, which are the test's own."""
+    return administrator(cluster)
+
+
+def administrator(cluster: Cluster | Borrowed) -> Api:
     return Api(str(cluster.kubeconfig))
 
 
 @pytest.fixture(scope="session")
-def worker_kubeconfig(kubectl: Api, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def own_rights(own_cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WorkerRights]:
+    """The same as `rights`, in the cluster that may be broken."""
+    namespace = f"test-{uuid.uuid4().hex[:12]}"
+    with granted(administrator(own_cluster), namespace, tmp_path_factory.mktemp("rights")) as rights:
+        yield rights
+
+
+@pytest.fixture(scope="session")
+def rights(
+    cluster: Cluster | Borrowed, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[WorkerRights]:
     """What a worker may do by the shipped manifests, and not a verb more."""
-    with granted(kubectl, f"test-{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("rights")) as file:
-        yield file
+    if isinstance(cluster, Cluster):
+        yield request.getfixturevalue("own_rights")
+        return
+    namespace = f"test-{uuid.uuid4().hex[:12]}"
+    with granted(administrator(cluster), namespace, tmp_path_factory.mktemp("rights")) as rights:
+        yield rights
 
 
 @pytest.fixture(scope="session")

@@ -21,6 +21,7 @@ from e2e.conftest import stop_and_look
 from support.caller import Caller
 from support.cluster.between import Request
 from support.cluster.cluster import Cluster
+from support.deploying.rights import WorkerRights
 from support.fleet import calling_all
 from support.judge import judge_starts
 from support.outages import Server
@@ -163,10 +164,16 @@ def schedule(chance: random.Random, count: int) -> list[str]:
 
 @pytest.mark.timeout(120 + 60 * DISTURBANCES)
 def test_whatever_breaks_around_pods_changes_no_result_and_leaves_none(
-    own_cluster: Cluster, database: Server, tmp_path: Path, chance: random.Random
+    own_cluster: Cluster,
+    own_rights: WorkerRights,
+    database: Server,
+    tmp_path: Path,
+    chance: random.Random,
 ) -> None:
     url = database.url(database.new_database())
-    with ground(own_cluster, tmp_path / "p", url, lease_seconds=5.0, slots=12, settings=WORKERS) as stands:
+    with ground(
+        own_cluster, own_rights, tmp_path / "p", url, lease_seconds=5.0, slots=12, settings=WORKERS
+    ) as stands:
         fleet = stands.fleet
         fleet.start()
         fleet.wait_until_ready()

@@ -26,7 +26,7 @@ def between(own_cluster: Cluster) -> Iterator[Between]:
 def spoiled(between: Between, tmp_path: Path) -> Iterator[client.CoreV1Api]:
     """A client whose requests pass the proxy, and that does not try again by itself."""
     configuration = client.Configuration()
-    loaded = between.kubeconfig(tmp_path / "kubeconfig")
+    loaded = between.administrators(tmp_path / "kubeconfig")
     kubernetes.config.load_kube_config(str(loaded), client_configuration=configuration)
     configuration.retries = urllib3.Retry(0)
     with client.ApiClient(configuration) as api:

@@ -16,6 +16,7 @@ import yaml
 from support.cluster.borrowed import Borrowed
 from support.cluster.cluster import Cluster
 from support.deploying.api import Api
+from support.deploying.rights import WorkerRights
 from support.in_pods import workflows
 from support.in_pods.planes import PodPlanes
 from support.pages import ROOT
@@ -44,7 +45,7 @@ def programs(cluster: Cluster | Borrowed, tmp_path_factory: pytest.TempPathFacto
 def planes(
     cluster: Cluster | Borrowed,
     kubectl: Api,
-    worker_kubeconfig: Path,
+    rights: WorkerRights,
     science: str,
     programs: None,
     tmp_path_factory: pytest.TempPathFactory,
@@ -52,7 +53,7 @@ def planes(
     planes = PodPlanes(
         tmp_path_factory.mktemp("planes"),
         address=cluster.host_address,
-        kubeconfig=worker_kubeconfig,
+        rights=rights,
         image=science,
         s3=s3_server(cluster.host_address),
     )

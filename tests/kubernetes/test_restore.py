@@ -6,12 +6,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import kubernetes
 import psycopg
 import pytest
 from e2e.conftest import stop_and_look
 from kubernetes import client
 from support.caller import PATIENT, SUCCEEDED, Caller, Run
 from support.cluster.cluster import Cluster
+from support.deploying.rights import INSTALLATION, WorkerRights
 from support.fleet import calling_all
 from support.outages import Server
 from support.packages import chain, package, task
@@ -21,7 +23,6 @@ from support.pod_pipelines import GO
 CAP = 2
 REMOVED = "a pod nobody waits for is removed"
 CAPPED = "more pods than the cap are left over"
-INSTALLATION = "volery.dev/installation"
 EXECUTION = "volery.dev/execution-name"
 
 
@@ -33,12 +34,18 @@ def database() -> Iterator[Server]:
 
 
 def test_after_an_old_back_up_only_pods_that_it_does_not_know_are_removed_a_few_at_a_time(
-    own_cluster: Cluster, database: Server, tmp_path: Path
+    own_cluster: Cluster, own_rights: WorkerRights, database: Server, tmp_path: Path
 ) -> None:
     name = database.new_database()
     workers = {"only": {"VOLERY_RECONCILE_CAP": str(CAP)}}
     with ground(
-        own_cluster, tmp_path / "p", database.url(name), lease_seconds=3.0, slots=20, settings=workers
+        own_cluster,
+        own_rights,
+        tmp_path / "p",
+        database.url(name),
+        lease_seconds=3.0,
+        slots=20,
+        settings=workers,
     ) as stands:
         fleet = stands.fleet
         fleet.start()
@@ -142,7 +149,9 @@ def stranger(stands: Ground, like: Run) -> str:
     metadata = {"labels": metadata["labels"], "annotations": metadata["annotations"], "name": "stranger"}
     metadata["labels"][INSTALLATION] = "another"
     spec = {key: value for key, value in body["spec"].items() if key != "nodeName"}
-    stands.core.create_namespaced_pod(stands.fleet.namespace, {"metadata": metadata, "spec": spec})
+    with kubernetes.config.new_client_from_config(str(stands.rights.kubeconfig)) as worker:
+        pod = {"metadata": metadata, "spec": spec}
+        client.CoreV1Api(worker).create_namespaced_pod(stands.fleet.namespace, pod)
     return "stranger"
 
 

@@ -24,6 +24,7 @@ from kubernetes import client
 from support.cluster import roots
 from support.cluster.between import Between
 from support.cluster.cluster import Cluster
+from support.deploying.rights import INSTALLATION, WorkerRights
 from support.fleet import Fleet
 from support.front import Front
 from support.planes import STARTS
@@ -93,6 +94,7 @@ class Ground:
 
     fleet: PodFleet
     cluster: Cluster
+    rights: WorkerRights
     core: client.CoreV1Api
     between: Between
     store: Faults
@@ -112,8 +114,13 @@ class Ground:
 
 
 @contextmanager
-def ground(cluster: Cluster, directory: Path, database: str, **changes: Any) -> Iterator[Ground]:
-    """A fleet in a namespace of its own, which is not started yet; nothing of it stays."""
+def ground(
+    cluster: Cluster, rights: WorkerRights, directory: Path, database: str, **changes: Any
+) -> Iterator[Ground]:
+    """A fleet in a namespace of its own, which is not started yet; nothing of it stays.
+
+    The workers have the rights that are given; the test itself has all.
+    """
     with ExitStack() as stack:
         between = stack.enter_context(cluster.between())
         core = client.CoreV1Api(stack.enter_context(cluster.api()))
@@ -139,11 +146,12 @@ def ground(cluster: Cluster, directory: Path, database: str, **changes: Any) -> 
         fleet.environment.update(server.environment(endpoint))
         fleet.environment.update(surroundings(namespace, fleet.starts, task_image(cluster)))
         fleet.environment["VOLERY_TLS_CA"] = str(cluster.authority)
-        fleet.environment["VOLERY_KUBECONFIG"] = str(between.kubeconfig(directory.parent / "kubeconfig"))
-        # The worker's own mark of strictness would refuse the file of the host.
-        core.create_namespace({"metadata": {"name": namespace}})
+        shown = between.kubeconfig(directory.parent / "kubeconfig", rights.token)
+        fleet.environment["VOLERY_KUBECONFIG"] = str(shown)
+        # Made here, since the worker's own mark of strictness would refuse the file of the host.
+        core.create_namespace({"metadata": {"name": namespace, "labels": {INSTALLATION: "any"}}})
         try:
-            yield Ground(fleet, cluster, core, between, faults)
+            yield Ground(fleet, cluster, rights, core, between, faults)
         finally:
             fleet.kill_all()
             clear(core, namespace)

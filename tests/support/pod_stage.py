@@ -16,6 +16,7 @@ from typing import Any
 
 import yaml
 from google.protobuf.json_format import ParseDict
+from support.deploying.rights import WorkerRights
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
 from volery_dataplane.launch.kubernetes.labels import INSTALLATION
 from volery_dataplane.launch.kubernetes.launch_settings import (
@@ -101,11 +102,11 @@ class Hands:
 class Stage:
     """A launcher and its hands; a second one of the same installation may follow."""
 
-    def __init__(self, api: Api, kubeconfig: Path, directory: Path, namespace: str, shell: str) -> None:
+    def __init__(self, api: Api, rights: WorkerRights, directory: Path, namespace: str, shell: str) -> None:
         self.api = api
+        self.rights = rights
         self.shell = shell
         self.namespace = namespace
-        self._kubeconfig = kubeconfig
         self._directory = directory
         self.installation = f"launcher-{uuid.uuid4().hex[:12]}"
         self._numbers = itertools.count(1)
@@ -125,8 +126,8 @@ class Stage:
         kubeconfig: Path | None = None,
         **changes: Any,
     ) -> KubernetesLauncher:
-        """A new launcher of the installation, with the administrator's rights if none are given."""
-        api = await Api.connect(ApiSettings(kubeconfig=str(kubeconfig or self._kubeconfig)))
+        """A new launcher of the installation, with a worker's rights if no others are given."""
+        api = await self.as_worker(kubeconfig)
         settings = LaunchSettings(
             slots=100,
             logs=LogSettings(self._directory),
@@ -147,12 +148,16 @@ class Stage:
         self.launchers.append(launcher)
         return launcher
 
+    async def as_worker(self, kubeconfig: Path | None = None) -> Api:
+        """The API server as a launcher speaks to it."""
+        return await Api.connect(ApiSettings(kubeconfig=str(kubeconfig or self.rights.kubeconfig)))
+
     async def powerless(self) -> Path:
         """Credentials of a service account that may do nothing."""
         place = f"/api/v1/namespaces/{self.namespace}/serviceaccounts"
         await self.api.call("POST", place, {"metadata": {"name": "powerless"}})
         asked = await self.api.call("POST", f"{place}/powerless/token", {"spec": {}})
-        told = yaml.safe_load(self._kubeconfig.read_text())
+        told = yaml.safe_load(self.rights.kubeconfig.read_text())
         told["users"] = [{**user, "user": {"token": asked["status"]["token"]}} for user in told["users"]]
         path = self._directory / "powerless.yaml"
         path.write_text(yaml.safe_dump(told))

@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from support.cluster.between import Between
 from support.cluster.cluster import Cluster
+from support.deploying.rights import WorkerRights
 from support.pod_stage import Hands, Stage, make_namespace
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 
 
 @asynccontextmanager
-async def staged(cluster: Any, kubeconfig: Path, directory: Path) -> AsyncIterator[Stage]:
+async def staged(cluster: Any, rights: WorkerRights, directory: Path) -> AsyncIterator[Stage]:
     """A namespace of its own, and an installation without a launcher yet.
 
     Launchers have the rights that the manifests grant to workers; the test itself has all.
@@ -23,7 +24,7 @@ async def staged(cluster: Any, kubeconfig: Path, directory: Path) -> AsyncIterat
     api = await Api.connect(ApiSettings(kubeconfig=str(cluster.kubeconfig)))
     namespace = f"launcher-{uuid.uuid4().hex[:12]}"
     await make_namespace(api, namespace)
-    made = Stage(api, kubeconfig, directory, namespace, cluster.images.shell())
+    made = Stage(api, rights, directory, namespace, cluster.images.shell())
     yield made
     await made.close()
     for pod in await made.pods():
@@ -34,15 +35,15 @@ async def staged(cluster: Any, kubeconfig: Path, directory: Path) -> AsyncIterat
 
 
 @pytest.fixture
-async def stage(cluster: Any, worker_kubeconfig: Path, tmp_path: Path) -> AsyncIterator[Stage]:
-    async with staged(cluster, worker_kubeconfig, tmp_path) as stage:
+async def stage(cluster: Any, rights: WorkerRights, tmp_path: Path) -> AsyncIterator[Stage]:
+    async with staged(cluster, rights, tmp_path) as stage:
         yield stage
 
 
 @pytest.fixture
-async def own_stage(own_cluster: Cluster, tmp_path: Path) -> AsyncIterator[Stage]:
-    """The same on a cluster that may be broken, with all rights, since rights are granted elsewhere."""
-    async with staged(own_cluster, own_cluster.kubeconfig, tmp_path) as stage:
+async def own_stage(own_cluster: Cluster, own_rights: WorkerRights, tmp_path: Path) -> AsyncIterator[Stage]:
+    """The same on a cluster that may be broken."""
+    async with staged(own_cluster, own_rights, tmp_path) as stage:
         yield stage
 
 
@@ -54,9 +55,9 @@ def between(own_cluster: Cluster) -> Iterator[Between]:
 
 
 @pytest.fixture
-def spoiled(between: Between, tmp_path: Path) -> Path:
-    """Credentials that lead through there."""
-    return between.kubeconfig(tmp_path / "spoiled.yaml")
+def spoiled(between: Between, own_rights: WorkerRights, tmp_path: Path) -> Path:
+    """A worker's credentials that lead through there."""
+    return between.kubeconfig(tmp_path / "spoiled.yaml", own_rights.token)
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""Every pod of the vectors is one that a real API server takes, where the restricted profile is enforced."""
+"""Every pod of the vectors is one that a real API server takes from a worker, and the profiles with it."""
 
 from __future__ import annotations
 
@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Iterator
 from typing import Any
 
+import kubernetes
 import pytest
 from kubernetes import client
 from kubernetes.client.exceptions import ApiException
+from support.deploying.rights import INSTALLATION, WorkerRights
 from support.pods import pod, pod_cases
 from volery_dataplane.launch.kubernetes.refusals import Answer, create_refused
 
@@ -34,7 +36,8 @@ def namespaces(cluster: Any) -> Iterator[dict[str, str]]:
     with cluster.api() as api:
         core, scheduling = client.CoreV1Api(api), client.SchedulingV1Api(api)
         for profile, name in made.items():
-            core.create_namespace({"metadata": {"name": name, "labels": {ENFORCED: profile}}})
+            labels = {ENFORCED: profile, INSTALLATION: "any"}
+            core.create_namespace({"metadata": {"name": name, "labels": labels}})
             for account in accounts - {"default"}:
                 core.create_namespaced_service_account(name, {"metadata": {"name": account}})
         for name in classes:
@@ -46,14 +49,21 @@ def namespaces(cluster: Any) -> Iterator[dict[str, str]]:
             core.delete_namespace(name)
 
 
+@pytest.fixture
+def worker(rights: WorkerRights) -> Iterator[client.CoreV1Api]:
+    """The API server with a worker's rights."""
+    with kubernetes.config.new_client_from_config(str(rights.kubeconfig)) as api:
+        yield client.CoreV1Api(api)
+
+
 @pytest.mark.parametrize("case", [pytest.param(case, id=name) for name, case in ACCEPTED])
 def test_the_api_server_takes_it_as_it_was_meant(
-    core: client.CoreV1Api, namespaces: dict[str, str], case: dict[str, Any]
+    worker: client.CoreV1Api, namespaces: dict[str, str], case: dict[str, Any]
 ) -> None:
     namespace = namespaces["privileged" if is_unrestricted(case) else "restricted"]
     body = pod(case)
     body["spec"].setdefault("serviceAccountName", "default")
-    made = core.create_namespaced_pod(namespace, body, dry_run="All", field_validation="Strict")
+    made = worker.create_namespaced_pod(namespace, body, dry_run="All", field_validation="Strict")
     assert made.metadata.name == body["metadata"]["name"]
     assert len(made.spec.containers) == len(body["spec"]["containers"])
 
@@ -62,10 +72,10 @@ def test_the_api_server_takes_it_as_it_was_meant(
     "case", [pytest.param(case, id=name) for name, case in ACCEPTED if is_unrestricted(case)]
 )
 def test_the_profile_refuses_what_only_the_setting_allows(
-    core: client.CoreV1Api, namespaces: dict[str, str], case: dict[str, Any]
+    worker: client.CoreV1Api, namespaces: dict[str, str], case: dict[str, Any]
 ) -> None:
     with pytest.raises(ApiException, match="violates PodSecurity") as refused:
-        core.create_namespaced_pod(namespaces["restricted"], pod(case), dry_run="All")
+        worker.create_namespaced_pod(namespaces["restricted"], pod(case), dry_run="All")
     answer = json.loads(refused.value.body)
     refusal = create_refused(refused.value.status, answer["reason"], answer["message"])
     assert refusal.answer is Answer.INVALID

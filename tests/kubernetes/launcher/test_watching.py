@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 
+import pytest
 from support.cluster.between import Between, Request
 from support.cluster.cluster import Cluster
 from support.pod_stage import Hands, Stage, end_of, failure_of, saying, started, text_of, waits
 from volery_dataplane.launch.kubernetes.api import MERGE, pods_path
+from volery_dataplane.launch.kubernetes.held import Place
 from volery_dataplane.launch.kubernetes.labels import selector
+from volery_dataplane.launch.kubernetes.listening import PodEvents
 from volery_dataplane.launch.kubernetes.watching import PodWatch, WatchEvents
 from volery_dataplane.worker.ports import Succeeded
 from voleryidl.core.v1.reason_pb2 import WaitingReason
@@ -82,7 +85,8 @@ async def test_a_watch_from_too_long_ago_begins_anew_and_finds_what_is_gone(
 async def test_bookmarks_keep_the_place_of_a_watch_that_sees_nothing(own_stage: Stage) -> None:
     listed = asyncio.Event()
     events = WatchEvents(seen=lambda pod: None, removed=lambda pod: None, listed=lambda *told: listed.set())
-    watch = PodWatch(own_stage.api, selector(own_stage.installation), events, lasts=5)
+    api = await own_stage.as_worker()
+    watch = PodWatch(api, selector(own_stage.installation), events, lasts=5)
     running = asyncio.create_task(watch.run())
     async with asyncio.timeout(60):
         await listed.wait()
@@ -97,6 +101,7 @@ async def test_bookmarks_keep_the_place_of_a_watch_that_sees_nothing(own_stage: 
             await asyncio.sleep(0.05)
     running.cancel()
     await asyncio.gather(running, return_exceptions=True)
+    await api.close()
     assert int(watch.version) >= int(made["metadata"]["resourceVersion"])
     assert watch.relists == 1
 
@@ -124,6 +129,40 @@ async def test_an_api_server_that_is_busy_is_waited_for(
     assert "refused by a test" in waiting.message
     assert isinstance(await end_of(hands, order), Succeeded)
     assert busy.hits == 2
+
+
+async def test_rights_that_an_api_server_does_not_know_yet_are_asked_for_again(
+    own_stage: Stage, hands: Hands, between: Between, spoiled: Path
+) -> None:
+    """As one does that has just begun; it fails nobody's attempt."""
+    container = {"name": "primary", "image": own_stage.shell}
+    template = {"metadata": {"name": "mine"}, "template": {"spec": {"containers": [container]}}}
+    place = f"/api/v1/namespaces/{own_stage.namespace}/podtemplates"
+    await own_stage.api.call("POST", place, template)
+    launcher = await own_stage.launcher(hands, kubeconfig=spoiled)
+    order = own_stage.order("")
+    order.task.pod_template.name = "mine"
+    rules = [
+        between.refuse(403, lambda request: "/podtemplates/" in request.path, times=2, reason="Forbidden"),
+        between.refuse(401, lambda request: "/podtemplates/" in request.path, times=2, reason="Unauthorized"),
+        between.refuse(403, creates, times=3, reason="Forbidden"),
+    ]
+    launcher.launch(saying(order, own_stage.says(order, 4)))
+    assert isinstance(await end_of(hands, order), Succeeded)
+    assert [rule.hits for rule in rules] == [2, 2, 3]
+
+
+@pytest.mark.parametrize(("closed", "asked"), [(0.0, 3), (3600.0, 1)])
+async def test_events_that_may_not_be_read_are_asked_for_again_after_a_while(
+    own_stage: Stage, between: Between, spoiled: Path, closed: float, asked: int
+) -> None:
+    api = await own_stage.as_worker(spoiled)
+    events = PodEvents(api, closed)
+    between.refuse(403, lambda request: request.path.endswith("/events"), times=2, reason="Forbidden")
+    for _ in range(3):
+        assert not await events.of(Place(own_stage.namespace, "none"), "no-such-uid")
+    assert len(between.seen) == asked
+    await api.close()
 
 
 async def test_one_that_is_cancelled_while_its_creation_is_under_way_is_ended(

@@ -102,9 +102,13 @@ class Between:
         self._thread.join()
         self._loop.close()
 
-    def kubeconfig(self, path: Path, token: str | None = None) -> Path:
-        """One that leads through here; without a token, to the administrator's rights."""
-        return pki.kubeconfig(path, self.url, self._authority, {} if token is None else {"token": token})
+    def kubeconfig(self, path: Path, token: str) -> Path:
+        """One that leads through here, for who shows a token."""
+        return pki.kubeconfig(path, self.url, self._authority, {"token": token})
+
+    def administrators(self, path: Path) -> Path:
+        """One that leads through here to the administrator's rights, for a test's own calls."""
+        return pki.kubeconfig(path, self.url, self._authority, {})
 
     def delay(self, seconds: float, matching: Matching, times: int | None = None) -> Rule:
         return self._add(Rule(matching, delay=seconds, left=times))

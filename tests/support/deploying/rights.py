@@ -1,10 +1,15 @@
-"""The rights of a worker on a cluster as the manifests grant them, to be tried by programs outside of it."""
+"""The rights of a worker on a cluster as the manifests grant them, to be tried by programs outside of it.
+
+They are the only ones with which attempts are made in the tests' clusters: see `guarded`.
+"""
 
 from __future__ import annotations
 
 import copy
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
@@ -19,11 +24,28 @@ KINDS = {
     "ValidatingAdmissionPolicyBinding",
 }
 ACCOUNT = "volery-worker"
+INSTALLATION = "volery.dev/installation"
+GUARDED = "in tests, too, attempts are made with a worker's rights"
+LASTING = "--duration=24h"
+"""Longer than any run of the tests: outside of a pod nobody renews the token."""
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerRights:
+    """What a worker outside of the cluster shows it.
+
+    Attributes:
+        kubeconfig: a file that names the API server and the worker's account.
+        token: the account's, for files that lead elsewhere.
+    """
+
+    kubeconfig: Path
+    token: str
 
 
 @contextmanager
-def granted(kubectl: Api, namespace: str, directory: Path) -> Iterator[Path]:
-    """The kubeconfig of the worker's service account in a namespace, which is made and removed.
+def granted(kubectl: Api, namespace: str, directory: Path) -> Iterator[WorkerRights]:
+    """The rights of the worker's service account in a namespace, which is made and removed.
 
     What is cluster-wide gets names of its own; the policy that keeps workers to namespaces of Volery's is as
     it is shipped, and so asks for nothing but the account's name.
@@ -35,19 +57,64 @@ def granted(kubectl: Api, namespace: str, directory: Path) -> Iterator[Path]:
     try:
         file = directory / "worker.kubeconfig"
         file.touch(0o600)
-        token = kubectl.done("create", "token", ACCOUNT, f"--namespace={namespace}").strip()
+        token = kubectl.done("create", "token", ACCOUNT, f"--namespace={namespace}", LASTING).strip()
         file.write_text(_for(Path(kubectl.kubeconfig), token))
         account = f"--as=system:serviceaccount:{namespace}:{ACCOUNT}"
         kubectl.until(
             lambda: kubectl.run("auth", "can-i", "create", "pods", account).stdout.strip() == "yes",
             "the role is bound",
         )
-        yield file
+        yield WorkerRights(file, token)
     finally:
         for each in made:
             name = each["metadata"]["name"]
             if each["kind"] != "ServiceAccount":
                 kubectl.done("delete", "--wait=false", "--ignore-not-found", each["kind"], name)
+
+
+@contextmanager
+def guarded(kubectl: Api) -> Iterator[None]:
+    """Within it no pod of an attempt is made but with a worker's rights.
+
+    So a worker that a test gives the administrator's by mistake gets nowhere, and the test fails.
+    """
+    name = f"attempts-are-workers-{uuid.uuid4().hex[:8]}"
+    pods = {"apiGroups": [""], "apiVersions": ["v1"], "operations": ["CREATE"], "resources": ["pods"]}
+    attempts = f"has(object.metadata.labels) && '{INSTALLATION}' in object.metadata.labels"
+    workers = f"request.userInfo.username.endsWith(':{ACCOUNT}')"
+    policy = {
+        "apiVersion": "admissionregistration.k8s.io/v1",
+        "kind": "ValidatingAdmissionPolicy",
+        "metadata": {"name": name},
+        "spec": {
+            "matchConstraints": {"resourceRules": [pods]},
+            "matchConditions": [{"name": "of-an-attempt", "expression": attempts}],
+            "validations": [{"expression": workers, "message": GUARDED}],
+        },
+    }
+    binding = {
+        "apiVersion": policy["apiVersion"],
+        "kind": "ValidatingAdmissionPolicyBinding",
+        "metadata": {"name": name},
+        "spec": {"policyName": name, "validationActions": ["Deny"]},
+    }
+    attempt = {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"name": "attempt", "namespace": "default", "labels": {INSTALLATION: "any"}},
+        "spec": {"containers": [{"name": "primary", "image": "any"}]},
+    }
+    kubectl.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all([policy, binding]))
+    try:
+        tried = ("create", "--dry-run=server", "--filename=-")
+        kubectl.until(
+            lambda: GUARDED in kubectl.run(*tried, given=yaml.safe_dump(attempt)).stderr,
+            "the policy is taken up",
+        )
+        yield
+    finally:
+        for each in (binding, policy):
+            kubectl.done("delete", "--ignore-not-found", each["kind"], name)
 
 
 def of_its_own(each: Object, namespace: str) -> Object:

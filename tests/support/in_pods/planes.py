@@ -10,6 +10,7 @@ from pathlib import Path
 
 from support.certificates import Authority
 from support.databases import fresh_sqlite
+from support.deploying.rights import WorkerRights
 from support.planes import Planes
 from support.s3 import S3, free_port
 from volery.credentials import Credentials
@@ -21,19 +22,20 @@ class PodPlanes(Planes):
 
     Attributes:
         address: of the host, as pods see it.
-        kubeconfig: the worker's rights on the cluster.
+        rights: the worker's, on the cluster.
         image: of tasks that name none.
         s3: where objects are; pods reach it, too.
     """
 
     address: str = ""
-    kubeconfig: Path = Path()
+    rights: WorkerRights | None = None
     image: str = ""
     s3: S3 | None = None
 
     def __post_init__(self) -> None:
         super().__post_init__()
         assert self.s3 is not None
+        assert self.rights is not None
         self.slots = 20
         self.database = fresh_sqlite(self.directory)
         self.storage_url = f"s3://{self.s3.bucket()}/volery"
@@ -50,7 +52,7 @@ class PodPlanes(Planes):
         self.environment = {
             **self.s3.environment(),
             "VOLERY_WORKER_LAUNCHER": "kubernetes",
-            "VOLERY_KUBECONFIG": str(self.kubeconfig),
+            "VOLERY_KUBECONFIG": str(self.rights.kubeconfig),
             "VOLERY_POD_IMAGE": self.image,
             "VOLERY_POD_IMAGE_PULL_POLICY": "Never",
             "VOLERY_NAMESPACE_TEMPLATE": f"{self.prefix}-{{project}}-{{domain}}",
