@@ -296,9 +296,11 @@ async def test_the_cluster_ends_what_lives_longer_than_its_deadline(stage: Stage
 
 
 async def test_a_worker_that_may_not_make_pods_says_so(stage: Stage, hands: Hands) -> None:
-    launcher = await stage.launcher(hands, kubeconfig=await stage.powerless())
+    launcher = await stage.launcher(hands, kubeconfig=await stage.powerless(), rights_patience=1.0)
     order = stage.order("")
     launcher.launch(order)
+    waiting = await waits(hands, order, WaitingReason.WAITING_REASON_UNSPECIFIED)
+    assert "the worker may not make the pod" in waiting.message
     failed = await failure_of(hands, order)
     assert (failed.failure.code, failed.failure.kind) == ("PodForbidden", FAILURE_KIND_SYSTEM)
     assert failed.infrastructure

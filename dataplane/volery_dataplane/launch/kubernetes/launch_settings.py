@@ -80,6 +80,8 @@ class LaunchSettings:
         creates: pods that are being created at a time.
         create_rate: pods created a second at most; 0 for no limit.
         create_patience: for how long creating a pod is tried while the API server does not answer.
+        rights_patience: for how long rights are asked for again that the API server says the worker has not:
+            one that has just begun knows nobody's yet, and those of a new installation come a moment later.
         removes: pods that are being removed at a time.
         kill_grace: from SIGTERM to SIGKILL of an attempt that is ended; the pod's own grace where it is less.
         verdict_patience: for how long a verdict in the object store is asked for.
@@ -98,6 +100,7 @@ class LaunchSettings:
     creates: int = 32
     create_rate: float = 0.0
     create_patience: float = 300.0
+    rights_patience: float = 30.0
     removes: int = 16
     kill_grace: float = 10.0
     verdict_patience: float = 120.0

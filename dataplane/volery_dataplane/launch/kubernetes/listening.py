@@ -7,6 +7,7 @@ pod by pod, of a few at a time, and only of those that take long.
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -21,28 +22,35 @@ log = structlog.get_logger(__name__)
 _AT_A_TIME = 4
 _MOST = 50
 _FORBIDDEN = (401, 403)
+_CLOSED = 60.0  # an API server that has just begun lets nobody read
 
 
 class PodEvents:
-    """The events of pods, where the worker may read them."""
+    """The events of pods, where the worker may read them.
 
-    def __init__(self, api: Api) -> None:
+    Args:
+        api: the API server.
+        closed: seconds after which a namespace is asked again that did not let us read.
+    """
+
+    def __init__(self, api: Api, closed: float = _CLOSED) -> None:
+        self._closes = closed
         self._api = api
         self._places = asyncio.Semaphore(_AT_A_TIME)
-        self._closed: set[str] = set()
+        self._closed: dict[str, float] = {}
 
     async def of(self, place: Place, uid: str) -> Sequence[Mapping[str, Any]]:
         """Those of a pod; none where they cannot be had, since they only say more."""
         query = urlencode({"fieldSelector": f"involvedObject.uid={uid},type=Warning", "limit": _MOST})
         path = f"/api/v1/namespaces/{quote(place.namespace, safe='')}/events?{query}"
         async with self._places:
-            if place.namespace in self._closed:
+            if time.monotonic() < self._closed.get(place.namespace, 0.0):
                 return ()
             try:
                 found = await self._api.call("GET", path)
             except ApiRefusal as refusal:
                 if refusal.status in _FORBIDDEN:
-                    self._closed.add(place.namespace)
+                    self._closed[place.namespace] = time.monotonic() + self._closes
                 log.info("events of a pod cannot be read", pod="/".join(place), why=str(refusal))
                 return ()
         events: Sequence[Mapping[str, Any]] = found.get("items") or ()

@@ -41,6 +41,9 @@ log = structlog.get_logger(__name__)
 
 _SHORTEST, _LONGEST = 0.2, 10.0
 _NAMESPACE_TRIES = 20
+_TRANSIENT = (0, 401, 403, 429, 500, 502, 503, 504)
+"""Answers after which a call that is good in itself is made again."""
+
 _QUOTA = WaitingReason.WAITING_REASON_QUOTA
 _OTHER = WaitingReason.WAITING_REASON_UNSPECIFIED
 
@@ -143,7 +146,8 @@ class Making:
     async def _create(self, held: Held, body: Mapping[str, Any]) -> None:
         namespace = held.place.namespace
         path = pods_path(namespace)
-        until, delay, namespace_tries = time.monotonic() + self._settings.create_patience, _SHORTEST, 0
+        tries = _Tries(self._settings)
+        namespace_tries = 0
         while True:
             if held.place in self._known:
                 if await self._find(held):
@@ -153,7 +157,8 @@ class Making:
             try:
                 pod = await self._post(held, path, body)
             except ApiRefusal as answer:
-                refusal = create_refused(answer.status, answer.reason, answer.message)
+                status, after = answer.status, answer.after
+                refusal = create_refused(status, answer.reason, answer.message)
             else:
                 self.quota.created(namespace)
                 self._events.made(held, pod, False)
@@ -173,17 +178,15 @@ class Making:
                     held.unsure = False
                     await self._make_namespace(held, namespace_tries)
                     namespace_tries += 1
-                case Answer.OTHER:
-                    if time.monotonic() + delay > until:
-                        self._events.failed(held, system(refusal.message, "PodNotMade"), True)
-                        return
+                case Answer.OTHER | Answer.FORBIDDEN if (pause := tries.next(status)) is not None:
+                    if refusal.answer is Answer.FORBIDDEN:
+                        held.unsure = False
                     self._events.waits(held, _OTHER, refusal.message)
-                    await asyncio.sleep(delay * _spread())
-                    delay = min(2 * delay, _LONGEST)
+                    await asyncio.sleep(max(after, pause))
                 case _:
                     held.unsure = False
                     failure = refusal.failure or system(refusal.message, "PodNotMade")
-                    self._events.failed(held, failure, refusal.infrastructure)
+                    self._events.failed(held, failure, refusal.infrastructure or refusal.failure is None)
                     return
 
     async def _post(self, held: Held, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -235,11 +238,13 @@ class Making:
     async def _make_namespace(self, held: Held, tries: int) -> None:
         if tries:  # it is being removed, or others do not know of it yet
             await asyncio.sleep(min(_SHORTEST * 2**tries, 3.0) * _spread())
-        order = held.order
-        make = self.namespaces.make
-        await self._patiently(
-            held, lambda: make(held.place.namespace, order.project_domain, self.installation.id)
-        )
+        order, make, namespace = held.order, self.namespaces.make, held.place.namespace
+        try:
+            await self._patiently(held, lambda: make(namespace, order.project_domain, self.installation.id))
+        except ApiRefusal as refusal:
+            if refusal.status == 403:
+                raise NamespaceRefused(namespace, refusal.message) from refusal
+            raise
 
     async def _put_inputs(self, held: Held) -> None:
         order = held.order
@@ -249,20 +254,41 @@ class Making:
         await asyncio.to_thread(scratch.unlink, missing_ok=True)
 
     async def _patiently(self, held: Held, call: Callable[[], Any]) -> Any:
-        """Makes a call again for as long as the API server does not answer."""
-        delay = _SHORTEST
-        until = time.monotonic() + self._settings.create_patience
+        """Makes a call again for as long as the API server does not answer, or not yet."""
+        tries = _Tries(self._settings)
         while True:
             try:
                 return await call()
             except ApiRefusal as refusal:
-                if refusal.status and refusal.status not in (429, 500, 502, 503, 504):
-                    raise
-                if time.monotonic() + delay > until:
+                if refusal.status not in _TRANSIENT or (pause := tries.next(refusal.status)) is None:
                     raise
                 self._events.waits(held, _OTHER, str(refusal))
-                await asyncio.sleep(max(refusal.after, delay * _spread()))
-                delay = min(2 * delay, _LONGEST)
+                await asyncio.sleep(max(refusal.after, pause))
+
+
+class _Tries:
+    """How often a call is made again, and when."""
+
+    def __init__(self, settings: LaunchSettings) -> None:
+        self._settings = settings
+        self._began = time.monotonic()
+        self._forbidden: float | None = None
+        self._delay = _SHORTEST
+
+    def next(self, status: int) -> float | None:
+        """Seconds until the next one after such an answer; None where there is none."""
+        now, delay = time.monotonic(), self._delay
+        if status != 403:
+            self._forbidden = None
+            until = self._began + self._settings.create_patience
+        else:
+            if self._forbidden is None:
+                self._forbidden = now
+            until = self._forbidden + self._settings.rights_patience
+        if now + delay > until:
+            return None
+        self._delay = min(2 * delay, _LONGEST)
+        return delay * _spread()
 
 
 def is_ours(pod: Mapping[str, Any], held: Held, installation: str) -> bool:

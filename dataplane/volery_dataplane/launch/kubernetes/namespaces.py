@@ -30,7 +30,13 @@ _FRESH = 30.0  # seconds for which a pod template is not read again
 
 
 class NamespaceRefused(Exception):
-    """A namespace is not there and cannot be made."""
+    """A namespace is not there and may not be made; the message says what helps."""
+
+    def __init__(self, namespace: str, message: str) -> None:
+        super().__init__(
+            f"the namespace {namespace!r} is not there, and the worker may not make it: its role"
+            f" needs the verb 'create' on 'namespaces', or somebody makes the namespace ({message})"
+        )
 
 
 class Namespaces:
@@ -54,8 +60,7 @@ class Namespaces:
         """Makes a namespace that is not there; once, however many ask at a time.
 
         Raises:
-            NamespaceRefused: it cannot be made.
-            ApiRefusal: the API server did not answer.
+            ApiRefusal: it cannot be made, or the API server did not answer.
         """
         making = self._making.get(namespace)
         if making is None:
@@ -84,12 +89,6 @@ class Namespaces:
         except ApiRefusal as refusal:
             if refusal.status == 409:
                 return
-            if refusal.status == 403:
-                raise NamespaceRefused(
-                    f"the namespace {namespace!r} is not there, and the worker may not make it: its role"
-                    " needs the verb 'create' on 'namespaces', or somebody makes the namespace"
-                    f" ({refusal.message})"
-                ) from refusal
             raise
         log.info("a namespace was made", namespace=namespace)
 
