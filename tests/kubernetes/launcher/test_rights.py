@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import uuid
+from pathlib import Path
 from typing import Any
 
+from support.cluster.between import Between
 from support.deploying.rights import ACCOUNT, GUARDED
 from support.pod_stage import Hands, Stage, failure_of
-from volery_dataplane.launch.kubernetes.api import Api
+from volery_dataplane.launch.kubernetes.api import MERGE, Api
+from volery_dataplane.launch.kubernetes.labels import INSTALLATION
+from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
 ASKED = {"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"}
@@ -34,3 +39,34 @@ async def test_one_with_the_administrators_rights_makes_no_pod(
     failed = await failure_of(hands, order)
     assert GUARDED in failed.failure.message
     assert await stage.pods() == []
+
+
+async def test_a_namespace_without_the_label_is_nobodys_task_to_mend_but_the_clusters(
+    stage: Stage, hands: Hands
+) -> None:
+    unmarked = {"metadata": {"labels": {INSTALLATION: None}}}
+    await stage.api.call("PATCH", f"/api/v1/namespaces/{stage.namespace}", unmarked, MERGE)
+    launcher = await stage.launcher(hands, rights_patience=1.0)
+    order = stage.order("true")
+    launcher.launch(order)
+    failed = await failure_of(hands, order)
+    assert (failed.failure.code, failed.failure.kind) == ("PodForbidden", FAILURE_KIND_SYSTEM)
+    assert failed.infrastructure
+    assert f"workers act in namespaces with the label {INSTALLATION}" in failed.failure.message
+
+
+async def test_a_namespace_that_may_not_be_made_is_asked_for_again_and_then_named(
+    own_stage: Stage, hands: Hands, between: Between, spoiled: Path
+) -> None:
+    refused = between.refuse(403, lambda request: request.path.endswith("/namespaces"), reason="Forbidden")
+    absent = f"absent-{uuid.uuid4().hex[:8]}"
+    launcher = await own_stage.launcher(
+        hands, kubeconfig=spoiled, namespace_template=absent, rights_patience=1.0
+    )
+    order = own_stage.order("true")
+    launcher.launch(order)
+    failed = await failure_of(hands, order)
+    assert (failed.failure.code, failed.infrastructure) == ("NamespaceForbidden", True)
+    assert absent in failed.failure.message
+    assert "the verb 'create' on 'namespaces'" in failed.failure.message
+    assert refused.hits > 1

@@ -11,6 +11,7 @@ from volery_rules.quantities import quantity
 from voleryidl.core.v1.failure_pb2 import Failure
 
 from volery_dataplane.launch.kubernetes.failures import sentence, system, user
+from volery_dataplane.launch.kubernetes.labels import INSTALLATION
 
 
 class Answer(Enum):
@@ -59,6 +60,8 @@ _REFUSED_PODS = (
     "admission webhook",
     "ValidatingAdmissionPolicy",
 )
+# What the manifests' policy `volery-worker-boundary` says: about where the worker acts, not about the pod.
+_OUT_OF_BOUNDS = f"workers act in namespaces with the label {INSTALLATION}"
 # The admission of LimitRange objects: `maximum memory usage per Container is 1Gi, but limit is 2Gi`
 _LIMIT_RANGE = re.compile(
     r"(?:maximum|minimum) \S+ usage per (?:Container|Pod|PersistentVolumeClaim) is"
@@ -105,7 +108,7 @@ def _forbidden(message: str) -> CreateRefusal:
     if "violates PodSecurity" in message:
         text = "the namespace's security profile does not allow what the task's pod template asks for"
         return _permanent(Answer.INVALID, text, message)
-    if any(words in message for words in _REFUSED_PODS):
+    if any(words in message for words in _REFUSED_PODS) and _OUT_OF_BOUNDS not in message:
         return _permanent(Answer.INVALID, "the cluster's admission rules refuse the pod", message)
     text = sentence("the worker may not make the pod", message)
     return CreateRefusal(Answer.FORBIDDEN, text, system(text, "PodForbidden"), infrastructure=True)
