@@ -11,7 +11,7 @@ from voleryidl.core.v1.reason_pb2 import WaitingReason
 from volery_dataplane.launch.kubernetes.held import Held
 from volery_dataplane.worker.ports import Observation, Waiting
 
-_AGAIN = 5.0  # seconds after which other words for the same trouble are told
+AGAIN = 5.0  # seconds between two tellings of the same trouble in other words
 
 
 class Telling:
@@ -39,13 +39,21 @@ class Telling:
     def waits(self, held: Held, reason: WaitingReason, message: str) -> None:
         """An attempt waits for this; no reason and no message where it is over, or every pod waits for it."""
         before, words, when = held.told
-        now = asyncio.get_running_loop().time()
+        held.quiet("words")
         if held.started or (before, words) == (reason, message):
             return
-        if before == reason and bool(words) == bool(message) and now - when < _AGAIN:
-            return
-        held.told = (reason, message, now)
-        self.tell(Waiting(held.key, reason, message, wall()))
+        loop = asyncio.get_running_loop()
+        early = when + AGAIN - loop.time()
+        if before == reason and bool(words) == bool(message) and early > 0:
+            # The last words are the ones that hold: nothing else may come after them.
+            held.timers["words"] = loop.call_later(early, self._says, held, reason, message, wall())
+        else:
+            self._says(held, reason, message, wall())
+
+    def _says(self, held: Held, reason: WaitingReason, message: str, seen: int) -> None:
+        if not held.started and not held.is_over:
+            held.told = (reason, message, asyncio.get_running_loop().time())
+            self.tell(Waiting(held.key, reason, message, seen))
 
 
 def wall() -> int:
