@@ -21,8 +21,9 @@ _FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGHUP}
 
 def raised(told: Mapping[str, Any]) -> Failure:
     """What a task raised, as its host described it."""
+    is_ours = told.get("kind") == FAILURE_KIND_SYSTEM
     return Failure(
-        kind=FAILURE_KIND_USER,
+        kind=FAILURE_KIND_SYSTEM if is_ours else FAILURE_KIND_USER,
         code=told["code"],
         codes=told["codes"],
         message=told["message"],

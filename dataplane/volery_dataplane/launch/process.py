@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from volery_telemetry.measures import Distribution
-from voleryidl.core.v1.failure_pb2 import Failure
+from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from voleryidl.worker.v1.worker_service_pb2 import Welcome
 
 from volery_dataplane.domain.runs import Launched
@@ -408,7 +408,8 @@ def _outcome(attempt: Attempt, result: Result) -> Observation:
     if result.failure is None:
         return Succeeded(attempt.key, start, result.end, result.outputs, _launched(attempt, result))
     failure = outcomes.raised(result.failure)
-    return Failed(attempt.key, start, result.end, failure, launched=_launched(attempt, result))
+    blamed = failure.kind == FAILURE_KIND_SYSTEM
+    return Failed(attempt.key, start, result.end, failure, blamed, launched=_launched(attempt, result))
 
 
 def _launched(attempt: Attempt, result: Result) -> Launched:

@@ -157,11 +157,8 @@ class _Attempt:
         self._outputs = None
         try:
             from volery._process import failures
-            from volery.errors import StorageError
 
             self._failure = failures.describe(error)
-            if issubclass(type(error), StorageError):  # an instance may lie about its class
-                self._failure["kind"] = SYSTEM
             self._keep_whole(error, self._failure)
         except BaseException as second:  # no memory, no stack: less is told
             kind = type.__dict__["__name__"].__get__(type(error))

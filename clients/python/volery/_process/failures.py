@@ -18,12 +18,23 @@ WHOLE_LIMIT = 16 * 1024 * 1024
 BASES_LIMIT = 50
 NAME_LIMIT = 512
 
+SYSTEM = 2
+"""`FAILURE_KIND_SYSTEM` of the IDL: the platform is at fault."""
+
 _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
 
 def describe(error: BaseException, *, memory_limited: bool = False) -> dict[str, Any]:
-    """The failure that stands for an exception raised by a task; `cut` is set in it where it is not all."""
+    """The failure that stands for an exception raised by a task.
+
+    `cut` is set in it where it is not all, and `kind` where it is not the user's: a store that cannot be
+    reached is the platform's.
+    """
+    from volery.errors import StorageError
+
     failure = _describe(error, CAUSE_LIMIT, set())
+    if issubclass(type(error), StorageError):  # an instance may lie about its class
+        failure["kind"] = SYSTEM
     if memory_limited and isinstance(error, MemoryError):
         failure["code"] = "OutOfMemory"
         failure["codes"] = ["OutOfMemory", *failure["codes"]]

@@ -4,6 +4,7 @@ import signal
 
 import pytest
 from volery._process import failures
+from volery.errors import StorageError
 from volery_dataplane.launch import outcomes
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_USER
 
@@ -89,3 +90,19 @@ def test_a_cause_is_the_one_it_was_raised_from_whatever_it_says_itself() -> None
             return self
 
     assert "cause" not in failures.describe(Deceiving())
+
+
+class OfItsOwn(StorageError):
+    """A user's class of the kind."""
+
+
+@pytest.mark.parametrize(
+    ("raised", "kind"),
+    [
+        (StorageError("503"), FAILURE_KIND_SYSTEM),
+        (OfItsOwn("503"), FAILURE_KIND_SYSTEM),
+        (OSError("disk full"), FAILURE_KIND_USER),
+    ],
+)
+def test_a_store_that_cannot_be_reached_is_the_platforms_failure(raised: Exception, kind: int) -> None:
+    assert outcomes.raised(failures.describe(raised)).kind == kind
