@@ -8,6 +8,7 @@ left go on there for as long as it lets them.
 from __future__ import annotations
 
 import asyncio
+import errno
 
 from grpclib.client import Channel
 from grpclib.config import Configuration
@@ -52,6 +53,13 @@ class RoamingChannel(Channel):
             ),
         )
         self._aim(self._addresses[0])
+
+    async def __connect__(self) -> H2Protocol:
+        protocol = await super().__connect__()
+        if protocol.connection.is_closing():
+            # Lost in the turn in which it was made, say; grpclib would stumble over what it took apart.
+            raise ConnectionResetError(errno.ECONNRESET, "the connection was lost before it was used")
+        return protocol
 
     async def _create_connection(self) -> H2Protocol:
         if len(self._addresses) == 1:
