@@ -29,9 +29,15 @@ def lease() -> float:
 
 
 @pytest.fixture
-def planes(tmp_path: Path, crash_database: str, lease: float) -> Iterator[Planes]:
+def serving() -> tuple[str, ...]:
+    """Further options of the control plane."""
+    return ()
+
+
+@pytest.fixture
+def planes(tmp_path: Path, crash_database: str, lease: float, serving: tuple[str, ...]) -> Iterator[Planes]:
     """Both planes, serving; a test stops them itself, or leaves nothing of them all the same."""
-    planes = Planes(tmp_path / "p", database=crash_database, lease_seconds=lease)
+    planes = Planes(tmp_path / "p", database=crash_database, lease_seconds=lease, serving=serving)
     planes.start()
     planes.wait_until_ready()
     try:

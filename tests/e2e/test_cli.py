@@ -126,7 +126,7 @@ class Cli:
     def __call__(self, *arguments: str, **environment: str) -> Done:
         with self.start(*arguments, **environment) as process:
             try:
-                out, err = process.communicate(timeout=90)
+                out, err = process.communicate(timeout=240)
             except BaseException:
                 process.kill()
                 raise
@@ -145,7 +145,7 @@ def cli(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cli]:
         assert engine.stdout.readline().startswith("unix://")
         yield cli
         engine.send_signal(signal.SIGINT)
-        engine.communicate(timeout=30)
+        engine.communicate(timeout=120)
         assert engine.returncode == 0
     assert running_server(cli.home) is None
 
@@ -408,7 +408,6 @@ def test_a_terminal_says_what_is_awaited_and_takes_it_away_again(cli: Cli) -> No
     assert b"loading" not in rest
 
 
-@pytest.mark.timeout(150)
 def test_without_a_server_a_run_brings_its_own_engine_and_a_second_one_goes_on(tmp_path: Path) -> None:
     (tmp_path / "flow.py").write_text(FLOW)
     fifo = tmp_path / "gate"

@@ -21,8 +21,6 @@ ACCURACY = 139 / 143
 AREA_UNDER_CURVE = 0.996646
 """Of the chosen model; other builds of the linear algebra may move a case or two past each other."""
 
-pytestmark = pytest.mark.timeout(180)  # importing scikit-learn takes its time in three processes
-
 
 @pytest.fixture(scope="module")
 def remote() -> Iterator[Remote]:

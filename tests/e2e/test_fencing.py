@@ -6,7 +6,6 @@ A stopped process cannot know that its lease ran out. It must find out before it
 from __future__ import annotations
 
 import signal
-import time
 from collections.abc import Iterator
 
 import psutil
@@ -17,9 +16,10 @@ from support.judge import history, judge_execution
 from support.planes import Planes
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase
 
-pytestmark = [pytest.mark.crash, pytest.mark.timeout(240)]
+pytestmark = [pytest.mark.crash, pytest.mark.timeout(600)]
 
 LONG_LEASE = pytest.mark.parametrize("lease", [30.0])
+LONG_GRACE = pytest.mark.parametrize("serving", [("--drain-seconds", "3600")])
 
 
 @pytest.fixture
@@ -51,13 +51,13 @@ def test_a_worker_that_was_stopped_past_its_lease_finds_itself_fenced(planes: Pl
         assert hanging_task.is_running(), "nobody told it yet"
     finally:
         stopped.send_signal(signal.SIGCONT)
-    hanging_task.wait(timeout=30)  # the fenced worker stops what it should not run any more
+    hanging_task.wait(timeout=120)  # the fenced worker stops what it should not run any more
     caller.abort(hanging)
     execution, _ = caller.wait(hanging)
     assert execution.phase == ExecutionPhase.EXECUTION_PHASE_ABORTED
     assert judge_execution(caller.stubs, hanging.id).failures["WorkerLost"] == 1
     other.send_signal(signal.SIGTERM)
-    assert other.wait(30) == 0, planes.logs()
+    assert other.wait(120) == 0, planes.logs()
     caller.check(caller.create("steps", 2))  # the fenced one is a worker like any other
     assert stopped.poll() is None
     for run in runs:
@@ -81,7 +81,7 @@ def test_a_control_plane_that_was_stopped_past_the_lease_finds_nobody_acting_and
         caller.until_under_way(run)
     stopped.send_signal(signal.SIGSTOP)
     try:
-        hanging_task.wait(timeout=60)
+        hanging_task.wait(timeout=120)
         assert planes.worker is not None
         assert planes.worker.poll() is None, planes.logs()
     finally:
@@ -107,7 +107,7 @@ def test_a_worker_that_drains_hands_over_what_it_has_at_once(planes: Planes, cal
     other = planes.start_another_worker("other")
     planes.wait_until_ready()
     first.send_signal(signal.SIGTERM)
-    assert first.wait(60) == 0, planes.logs()
+    assert first.wait(120) == 0, planes.logs()
     caller.check(run)
     codes = judge_execution(caller.stubs, run.id).failures
     assert not codes["WorkerLost"], f"nothing is lost by a drain: {codes}\n{planes.logs()}"
@@ -115,8 +115,10 @@ def test_a_worker_that_drains_hands_over_what_it_has_at_once(planes: Planes, cal
     stop_and_look(planes)
 
 
+@LONG_GRACE
 @LONG_LEASE
 def test_a_control_plane_that_drains_loses_nothing_and_is_gone_soon(planes: Planes, caller: Caller) -> None:
+    """Workers leave when they are told: the grace, which is longer than this test, is not waited out."""
     assert planes.control_plane is not None
     runs = [
         caller.create("steps", 0),
@@ -124,17 +126,14 @@ def test_a_control_plane_that_drains_loses_nothing_and_is_gone_soon(planes: Plan
     ]
     for run in runs:
         caller.until_under_way(run)
-    begin = time.monotonic()
     planes.control_plane.send_signal(signal.SIGTERM)
-    assert planes.control_plane.wait(30) == 0, planes.logs()
-    took = time.monotonic() - begin
+    assert planes.control_plane.wait(120) == 0, planes.logs()
     planes.start_control_plane()
     planes.wait_until_ready()
     for run in runs:
         caller.check(run)
         codes = judge_execution(caller.stubs, run.id).failures
         assert not codes["WorkerLost"], f"the worker went on: {codes}"
-    assert took < 8, "workers leave when they are told, so the grace is not waited out"
     stop_and_look(planes)
 
 
@@ -145,8 +144,8 @@ def test_both_planes_told_to_stop_in_mid_run_go_on_after_a_restart(planes: Plane
     caller.until_under_way(run)
     planes.worker.send_signal(signal.SIGTERM)
     planes.control_plane.send_signal(signal.SIGTERM)
-    assert planes.worker.wait(60) == 0, planes.logs()
-    assert planes.control_plane.wait(60) == 0, planes.logs()
+    assert planes.worker.wait(120) == 0, planes.logs()
+    assert planes.control_plane.wait(120) == 0, planes.logs()
     assert planes.leftovers() == [], planes.logs()
     planes.start()
     planes.wait_until_ready()

@@ -79,7 +79,6 @@ def free_port() -> int:
         return number
 
 
-@pytest.mark.timeout(180)
 def test_a_trace_joins_client_planes_and_task_and_logs_and_metrics_tell_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collector: tuple[Collector, str]
 ) -> None:

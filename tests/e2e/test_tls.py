@@ -36,7 +36,7 @@ def running(log: Path, *arguments: str) -> Iterator[str]:
             yield stream.readline().strip()
     finally:
         process.terminate()
-        process.wait(30)
+        process.wait(120)
 
 
 @pytest.fixture
@@ -76,7 +76,6 @@ def test_a_server_of_another_name_is_not_trusted(tmp_path: Path, authority: Auth
         remote.server_version()
 
 
-@pytest.mark.timeout(120)
 def test_client_and_worker_show_their_certificates(tmp_path: Path, authority: Authority) -> None:
     ann, worker = authority.client("ann"), authority.client("worker-1")
     ca = str(authority.certificate)
@@ -126,7 +125,6 @@ def test_a_worker_that_cannot_show_its_token_says_why_and_ends(tmp_path: Path) -
         assert "secret" not in ended.stderr
 
 
-@pytest.mark.timeout(120)
 def test_a_worker_that_gets_nowhere_says_why(tmp_path: Path, authority: Authority) -> None:
     token, stranger = tmp_path / "token", tmp_path / "stranger"
     token.touch(0o600)
@@ -149,7 +147,7 @@ def test_a_worker_that_gets_nowhere_says_why(tmp_path: Path, authority: Authorit
                 assert "s" * 43 not in said
                 worker.terminate()
                 log.read()
-            worker.wait(30)
+            worker.wait(120)
 
 
 def test_an_engine_lets_nobody_in_but_its_owner(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -87,7 +87,7 @@ class UpPlanes(Planes):
         assert self.up is not None
         with self.up as up:
             up.send_signal(signal.SIGTERM)
-            assert up.wait(60) == 0, self.logs()
+            assert up.wait(120) == 0, self.logs()
 
     def kill_all(self) -> None:
         super().kill_all()

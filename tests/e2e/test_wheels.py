@@ -90,7 +90,6 @@ def engine(tmp_path_factory: pytest.TempPathFactory, empty_environment: Path) ->
         yield engine
 
 
-@pytest.mark.timeout(180)
 def test_the_wheel_alone_talks_to_a_live_server(
     empty_environment: Path, engine: Engine, tmp_path: Path
 ) -> None:
@@ -120,7 +119,6 @@ def test_the_wheel_alone_talks_to_a_live_server(
     assert not told["protobuf"]
 
 
-@pytest.mark.timeout(180)
 def test_the_wheel_holds_what_it_should_and_no_more(empty_environment: Path) -> None:
     code = "import volery, pathlib, json; print(pathlib.Path(volery.__file__).parent)"
     place = Path(subprocess.check_output([str(empty_environment), "-c", code], text=True).strip())

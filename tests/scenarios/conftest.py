@@ -46,7 +46,7 @@ class Cluster:
                     id.version = version
         for entity in (*request.tasks, *request.workflows):
             entity.id.version = version
-        self.stubs.registry.Register(request, timeout=30, wait_for_ready=True)
+        self.stubs.registry.Register(request, timeout=120, wait_for_ready=True)
 
     def create(
         self,
@@ -65,18 +65,18 @@ class Cluster:
         )
         if wait:
             request.wait_timeout.FromNanoseconds(int(wait * 1e9))
-        return self.stubs.executions.CreateExecution(request, timeout=wait + 30)
+        return self.stubs.executions.CreateExecution(request, timeout=wait + 120)
 
     def wait(self, id: ExecutionId, seconds: int = 60) -> Execution:
         request = WaitExecutionRequest(id=id)
         request.timeout.FromSeconds(seconds)
-        execution = self.stubs.executions.WaitExecution(request, timeout=seconds + 30).execution
+        execution = self.stubs.executions.WaitExecution(request, timeout=seconds + 120).execution
         assert execution.HasField("end_time"), f"{execution}\n{self.planes.logs()}"
         return execution
 
     def node(self, id: ExecutionId, path: str) -> GetNodeExecutionResponse:
         return self.stubs.executions.GetNodeExecution(
-            GetNodeExecutionRequest(execution_id=id, path=path), timeout=30
+            GetNodeExecutionRequest(execution_id=id, path=path), timeout=120
         )
 
     def nodes(self, id: ExecutionId, parent: str = "", recursive: bool = False) -> dict[str, NodeExecution]:
@@ -84,13 +84,13 @@ class Cluster:
             ListNodeExecutionsRequest(
                 execution_id=id, parent_path=parent, recursive=recursive, page_size=1000
             ),
-            timeout=30,
+            timeout=120,
         )
         return {node.path: node for node in page.node_executions}
 
     def abort(self, id: ExecutionId, cause: str = "enough") -> bool:
         request = AbortExecutionRequest(id=id, cause=cause, request_id=str(uuid.uuid4()))
-        return bool(self.stubs.executions.AbortExecution(request, timeout=30).accepted)
+        return bool(self.stubs.executions.AbortExecution(request, timeout=120).accepted)
 
     def logs(self, id: ExecutionId, path: str = "", attempt: int = 0, follow: bool = False) -> list[LogChunk]:
         request = TailLogsRequest(execution_id=id, path=path, attempt=attempt, follow=follow)

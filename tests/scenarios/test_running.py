@@ -193,12 +193,12 @@ def test_the_same_name_starts_one_execution_only(cluster: Cluster) -> None:
         target=identifier(EntityKind.ENTITY_KIND_WORKFLOW, "chain_5", version=""),
         inputs=integers(x=1),
     )
-    again = create(same, timeout=30)
+    again = create(same, timeout=120)
     assert again.existed
     assert again.execution.uid == first.execution.uid
     same.inputs.literals["x"].integer_value = 2
     with pytest.raises(grpc.RpcError) as refused:
-        create(same, timeout=30)
+        create(same, timeout=120)
     assert refused.value.code() is grpc.StatusCode.ALREADY_EXISTS
 
 

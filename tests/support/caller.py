@@ -167,7 +167,7 @@ class Caller:
     def until_under_way(self, run: Run, succeeded: int = 3) -> None:
         """Follows an execution until some of its nodes have succeeded."""
         request = WatchExecutionRequest(id=run.id, view=WatchView.WATCH_VIEW_SUMMARY)
-        for news in self.stubs.executions.WatchExecution(request, timeout=60):
+        for news in self.stubs.executions.WatchExecution(request, timeout=PATIENCE):
             if news.execution.counts.succeeded >= succeeded:
                 return
         raise AssertionError(f"{run.id.name} never got under way\n{self.planes.logs()}")
@@ -175,7 +175,7 @@ class Caller:
     def pid_of(self, run: Run) -> int:
         """The process of the first attempt of a task that tells it, once it has."""
         request = TailLogsRequest(execution_id=run.id, path="n0", attempt=1, follow=True)
-        for answer in self.stubs.executions.TailLogs(request, timeout=60):
+        for answer in self.stubs.executions.TailLogs(request, timeout=PATIENCE):
             for chunk in answer.chunks:
                 return int(chunk.data)
         raise AssertionError(f"it did not tell\n{self.planes.logs()}")

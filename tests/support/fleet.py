@@ -55,7 +55,7 @@ class Fleet(Planes):
         leaver = self.replicas[number]
         may_start = leaver.pid in self._ready
         leaver.terminate()
-        code = leaver.wait(timeout=60)
+        code = leaver.wait(timeout=120)
         assert code == 0 or (may_start and code in (128 + signal.SIGTERM, -signal.SIGTERM)), self.logs()
         self.forget(leaver)
 

@@ -82,7 +82,7 @@ class Front:
         """A connection to a server; raises OSError where none takes it."""
         for _ in range(self._count):
             try:
-                server = socket.create_connection(("127.0.0.1", next(self._ports)), timeout=5)
+                server = socket.create_connection(("127.0.0.1", next(self._ports)), timeout=60)
             except OSError:
                 continue
             server.settimeout(None)

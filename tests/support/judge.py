@@ -181,7 +181,7 @@ def history(stubs: Stubs, id: ExecutionId) -> list[Event]:
     """All events of an execution that has ended."""
     request = WatchExecutionRequest(id=id, view=WatchView.WATCH_VIEW_FULL)
     return [
-        event for answer in stubs.executions.WatchExecution(request, timeout=60) for event in answer.events
+        event for answer in stubs.executions.WatchExecution(request, timeout=120) for event in answer.events
     ]
 
 
@@ -221,7 +221,7 @@ def nodes_of(stubs: Stubs, id: ExecutionId) -> list[NodeExecution]:
     token = ""
     while True:
         request = ListNodeExecutionsRequest(execution_id=id, recursive=True, page_size=1000, page_token=token)
-        page = stubs.executions.ListNodeExecutions(request, timeout=30)
+        page = stubs.executions.ListNodeExecutions(request, timeout=120)
         found.extend(page.node_executions)
         token = page.next_page_token
         if not token:
@@ -250,7 +250,7 @@ def judge_starts(starts: Path, attempts: Mapping[str, Mapping[str, int]]) -> int
 
 def _judge_attempts(stubs: Stubs, id: ExecutionId, path: str, last: int) -> Counter[str]:
     answer = stubs.executions.GetNodeExecution(
-        GetNodeExecutionRequest(execution_id=id, path=path), timeout=30
+        GetNodeExecutionRequest(execution_id=id, path=path), timeout=120
     )
     attempts = list(answer.attempts)
     assert [attempt.attempt for attempt in attempts] == list(range(1, last + 1)), f"{path}: {attempts}"

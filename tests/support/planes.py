@@ -195,7 +195,7 @@ class Planes:
             if process.poll() is None:
                 process.terminate()
                 try:
-                    process.wait(timeout=30)
+                    process.wait(timeout=120)
                 except subprocess.TimeoutExpired:
                     process.kill()
                     process.wait()
@@ -214,7 +214,7 @@ class Planes:
         """Processes of this run other than the two planes, waited for until they are gone."""
         mine = {process.pid for process in self.everybody}
         found = [process for process in marked(self.run_id) if process.pid not in mine]
-        _, alive = psutil.wait_procs(found, timeout=10)
+        _, alive = psutil.wait_procs(found, timeout=120)
         return alive
 
     def logs(self) -> str:

@@ -30,7 +30,7 @@ from support.front import Front
 from support.planes import STARTS
 from support.s3 import Faults, free_port, proxy, s3_server
 
-PATIENCE = 120.0
+PATIENCE = 180.0
 IMAGE = "volery.dev/test/pipelines:1"
 NOTES = "/notes/starts"
 TASKS = "/opt/tests"

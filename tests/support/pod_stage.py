@@ -47,7 +47,7 @@ from voleryidl.core.v1.task_pb2 import TaskTemplate
 from voleryidl.worker.v1.verdict_pb2 import AttemptVerdict
 from voleryidl.worker.v1.worker_service_pb2 import AttemptName, Welcome
 
-PATIENCE = 90.0
+PATIENCE = 180.0
 PROJECT_DOMAIN = "demo/development"
 TERMINATION = "/dev/termination-log"
 SCRIPT = '#!/bin/sh\nexec sh -c "$SCENARIO"\n'
@@ -287,7 +287,7 @@ async def make_namespace(api: Api, name: str) -> None:
     place = f"/api/v1/namespaces/{name}"
     played = {"metadata": {"name": "played"}, "data": {"run": SCRIPT}}
     await api.call("POST", f"{place}/configmaps", played)
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(120):
         while True:
             try:
                 await api.call("GET", f"{place}/serviceaccounts/default")

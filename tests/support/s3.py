@@ -48,7 +48,7 @@ class S3:
         return name
 
     def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        connection = http.client.HTTPConnection(self.host, self.port, timeout=30)
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=120)
         try:
             connection.request(method, path, body)
             answer = connection.getresponse()
@@ -154,7 +154,7 @@ def proxy(server: S3, faults: Faults, host: str = "127.0.0.1") -> Iterator[str]:
             if faults.fail(self.command, self.path):
                 self._answer(503, [], b"<Error><Code>SlowDown</Code></Error>")
                 return
-            connection = http.client.HTTPConnection(server.host, server.port, timeout=30)
+            connection = http.client.HTTPConnection(server.host, server.port, timeout=120)
             headers = {name: value for name, value in self.headers.items() if name != "Transfer-Encoding"}
             connection.request(self.command, self.path, body, headers)
             answer = connection.getresponse()

@@ -61,7 +61,6 @@ def test_what_crashes_is_started_again(tmp_path: Path) -> None:
         assert engine.pids()["controlplane"] != before
 
 
-@pytest.mark.timeout(120)
 def test_the_death_of_the_supervisor_ends_its_children(tmp_path: Path) -> None:
     with subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR, str(tmp_path)],
@@ -81,7 +80,6 @@ def test_the_death_of_the_supervisor_ends_its_children(tmp_path: Path) -> None:
         assert answers(engine.server)
 
 
-@pytest.mark.timeout(120)
 def test_what_a_killed_supervisor_left_is_cleared_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -42,7 +42,7 @@ def gone(*pids: int) -> bool:
     for pid in pids:
         with contextlib.suppress(psutil.NoSuchProcess):
             living.append(psutil.Process(pid))
-    return not psutil.wait_procs(living, timeout=10)[1]
+    return not psutil.wait_procs(living, timeout=120)[1]
 
 
 # Reuse and replacement

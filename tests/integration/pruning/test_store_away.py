@@ -27,7 +27,7 @@ async def test_a_store_that_does_not_do_what_it_is_asked_is_told_of_in_a_line_an
 
     with capture_logs() as logs:
         pruning = asyncio.create_task(prune(pruner, timedelta(seconds=0.01)))
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(120):
             while len(told(logs)) < 2:  # noqa: ASYNC110  # a log tells nobody
                 await asyncio.sleep(0.01)
         pruning.cancel()

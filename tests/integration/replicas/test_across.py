@@ -9,7 +9,6 @@ from typing import Any
 
 import grpc
 import psycopg
-import pytest
 from google.protobuf.duration_pb2 import Duration
 from integration.replicas.conftest import Replica, replica
 from support.databases import drop_postgres, fresh_postgres
@@ -26,8 +25,6 @@ from voleryidl.execution.v1.execution_service_pb2 import (
 )
 from voleryidl.worker.v1.worker_service_pb2 import Capacity, HeldExecution, Hello, WorkRequest
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
-
-pytestmark = pytest.mark.timeout(60)
 
 Pair = tuple[Replica, Replica]
 SUCCEEDED = ExecutionPhase.EXECUTION_PHASE_SUCCEEDED

@@ -22,8 +22,6 @@ from volery._idl.voleryidl.project import v1 as project
 from volery.client import Client
 from volery.executions import ExecutionPhase
 
-pytestmark = pytest.mark.timeout(60)
-
 Pair = tuple[Replica, Replica]
 ASK = project.GetServerInfoRequest()
 

@@ -176,7 +176,7 @@ def fetch(
     method: str, url: str, body: bytes = b"", headers: dict[str, str] | None = None
 ) -> tuple[int, bytes]:
     parts = urlsplit(url)
-    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+    connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=120)
     connection.request(method, f"{parts.path}?{parts.query}", body or None, headers or {})
     answer = connection.getresponse()
     content = answer.read()

@@ -83,7 +83,7 @@ async def test_a_change_that_is_committed_late_is_not_skipped(database: SqlDatab
     def slow(tx: Transaction) -> ExecutionKey:
         key = insert(tx, "slow")
         loop.call_soon_threadsafe(written.set)
-        assert commit.wait(30)
+        assert commit.wait(120)
         return key
 
     committing = asyncio.ensure_future(database.transact(slow))

@@ -50,7 +50,7 @@ async def all_writers_busy(database: SqlDatabase, url: str) -> AsyncIterator[Non
 
         def block(tx: Transaction, started: asyncio.Event = started) -> None:
             loop.call_soon_threadsafe(started.set)
-            assert release.wait(30)
+            assert release.wait(120)
 
         waiting.append(asyncio.ensure_future(database.transact(block)))
         await started.wait()
@@ -175,7 +175,7 @@ async def test_who_gives_up_during_a_commit_disturbs_nobody(database: SqlDatabas
 
     def slow(tx: Transaction) -> None:
         loop.call_soon_threadsafe(started.set)
-        assert release.wait(30)
+        assert release.wait(120)
         insert(tx)
 
     given_up = asyncio.ensure_future(database.transact(slow))
@@ -213,7 +213,7 @@ async def test_a_query_sees_one_moment_and_writes_nothing(database: SqlDatabase)
     def look_twice(tx: Transaction) -> tuple[bool, bool]:
         before = is_there(tx, "one")
         loop.call_soon_threadsafe(looked.set)
-        assert go_on.wait(30)
+        assert go_on.wait(120)
         return before, is_there(tx, "one")
 
     looking = asyncio.ensure_future(database.read(look_twice))
@@ -230,7 +230,7 @@ async def test_a_query_sees_one_moment_and_writes_nothing(database: SqlDatabase)
 async def test_queries_run_beside_each_other(database: SqlDatabase, url: str) -> None:
     """All readers meet at a barrier: none waits for another to finish."""
     count = SQLITE_READERS if url.startswith("sqlite") else DEFAULT.readers
-    barrier = threading.Barrier(count, timeout=30)
+    barrier = threading.Barrier(count, timeout=120)
     await asyncio.gather(*(database.read(lambda tx: barrier.wait()) for _ in range(count)))
 
 
@@ -380,7 +380,7 @@ async def test_a_wave_that_the_server_refuses_half_way_leaves_the_connection_sou
 async def test_a_deadlock_is_solved_by_running_again(database: SqlDatabase) -> None:
     keys = await database.transact(lambda tx: [insert(tx, "a"), insert(tx, "b")])
     loop = asyncio.get_running_loop()
-    both = threading.Barrier(2, timeout=30)
+    both = threading.Barrier(2, timeout=120)
     begun = {key: asyncio.Event() for key in keys}
 
     def lock(order: list[ExecutionKey]) -> Any:

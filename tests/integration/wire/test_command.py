@@ -21,7 +21,7 @@ def command(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=50,
+        timeout=120,
         check=False,
     )
 
@@ -60,9 +60,9 @@ def test_a_server_tells_its_address_serves_and_ends_when_asked(directory: Path, 
         assert ready.read_text().strip() == address
         with grpc.insecure_channel(address) as channel:
             stub = ProjectServiceStub(channel)
-            assert stub.ListDomains(ListDomainsRequest(), timeout=20).domains
+            assert stub.ListDomains(ListDomainsRequest(), timeout=120).domains
         process.send_signal(how)
-        _, log = process.communicate(timeout=20)
+        _, log = process.communicate(timeout=120)
         assert process.returncode == 0
     assert "draining" in log
     assert "stopped" in log

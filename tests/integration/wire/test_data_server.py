@@ -108,7 +108,7 @@ async def send(
     query = f"?{parts.query}" if parts.query else ""
 
     def go() -> Answer:
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=120)
         try:
             connection.request(method, f"{parts.path}{query}", body, headers or {})
             found = connection.getresponse()
@@ -242,7 +242,7 @@ async def send_chunked(url: str, pieces: list[bytes]) -> int:
     parts = urlsplit(url)
 
     def go() -> int:
-        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=30)
+        connection = http.client.HTTPConnection(str(parts.hostname), parts.port, timeout=120)
         try:
             connection.request("PUT", parts.path, iter(pieces), encode_chunked=True)
             return connection.getresponse().status

@@ -252,7 +252,7 @@ async def test_a_start_clears_what_killed_writers_left_in_the_store_an_hour_ago(
     monkeypatch.setattr(sweeping, "time", later)
     plane = ControlPlane(settings)
     await plane.start()
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         while part.exists():  # noqa: ASYNC110  # nobody tells, since nobody waits for it
             await asyncio.sleep(0.01)
     await plane.stop()

@@ -88,7 +88,7 @@ async def test_bookmarks_keep_the_place_of_a_watch_that_sees_nothing(own_stage: 
     api = await own_stage.as_worker()
     watch = PodWatch(api, selector(own_stage.installation), events, lasts=5)
     running = asyncio.create_task(watch.run())
-    async with asyncio.timeout(60):
+    async with asyncio.timeout(120):
         await listed.wait()
         await asyncio.sleep(0)
         before = watch.version

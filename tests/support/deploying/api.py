@@ -12,7 +12,7 @@ import yaml
 from support.deploying.programs import tools
 from support.deploying.rendering import Object
 
-PATIENCE = 120.0
+PATIENCE = 180.0
 """Seconds after which something is taken never to happen."""
 
 
