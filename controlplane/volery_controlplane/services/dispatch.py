@@ -39,6 +39,9 @@ log = structlog.get_logger(__name__)
 RETRY = 0.5
 """Seconds until the next look after the database refused one."""
 
+LOOK_AGAIN = 0.1
+"""Seconds until the next look for what was locked at the last."""
+
 
 class Line(Protocol):
     """The way down to one worker."""
@@ -199,10 +202,12 @@ class Dispatcher:
         except Uncertain:
             self.doubt()
             raise
-        for session, claims in claimed:
+        if claimed.is_short:
+            asyncio.get_running_loop().call_later(LOOK_AGAIN, self.offer)
+        for session, claims in claimed.given:
             self._work.measures.claims["dispatched"] += len(claims)
             self.hand_out(session, claims)
-        return sum([len(claims) for _, claims in claimed])
+        return sum([len(claims) for _, claims in claimed.given])
 
     async def push_inboxes(self) -> int:
         """One round of inboxes; gives how many had something new."""

@@ -151,8 +151,11 @@ class ExecutionStore(Protocol):
         """Gives claimable executions to a session, oldest first, each with a larger token.
 
         Claimable: not ended, held by nobody, and either not parked, or due, or with unread inbox. A session
-        that has ended gets nothing.
+        that has ended gets nothing. What another transaction has locked is passed over.
         """
+
+    def is_ready(self, pools: Sequence[str]) -> bool:
+        """Whether something of these pools waits for a holder, also what another transaction has locked."""
 
     def earliest_wake(self) -> Micros | None:
         """When the next parked execution is due."""

@@ -112,6 +112,29 @@ class WorkerSession:
         return claim_for(tx, self.session_id, self.worker_id, self.pools, limit, self.secret)
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """What came of a round of claims.
+
+    Attributes:
+        given: what each session got that got something.
+        is_short: there was more, and room for it, which somebody had locked at that moment. Who locked it
+            need not have anything to tell, so it is to be looked for again without a hint.
+    """
+
+    given: Sequence[tuple[WorkerSession, Sequence[Claim]]] = ()
+    is_short: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Given:
+    session: WorkerSession
+    free: int
+    claims: Sequence[Claim]
+    is_alive: bool
+    is_short: bool
+
+
 class WorkService:
     """Serves workers. All state is in the database; sessions only cache what one stream needs.
 
@@ -294,22 +317,24 @@ class WorkService:
         for key in kept:
             self._wakeups.notify_execution(key)
 
-    async def claim(self, sessions: Sequence[WorkerSession]) -> list[tuple[WorkerSession, Sequence[Claim]]]:
+    async def claim(self, sessions: Sequence[WorkerSession]) -> Claimed:
         """Gives claimable executions to sessions with capacity."""
         self._backlog = True
         # All of it is taken off first, so that nobody else gives the same room away meanwhile.
         room = [(session, session.capacity) for session in sessions if session.capacity > 0]
         if not room:
-            return []
+            return Claimed()
         for session, _ in room:
             session.capacity = 0
 
-        def intention(tx: Transaction) -> list[tuple[WorkerSession, int, Sequence[Claim], bool]]:
-            given: list[tuple[WorkerSession, int, Sequence[Claim], bool]] = []
+        def intention(tx: Transaction) -> list[_Given]:
+            given: list[_Given] = []
             for session, free in room:
                 claims = session.claim(tx, free)
                 record = None if claims else tx.sessions.get(session.session_id)
-                given.append((session, free, claims, bool(claims) or not (record is None or record.ended)))
+                is_alive = bool(claims) or not (record is None or record.ended)
+                is_short = is_alive and len(claims) < free and tx.executions.is_ready(session.pools)
+                given.append(_Given(session, free, claims, is_alive, is_short))
             return given
 
         try:
@@ -318,17 +343,18 @@ class WorkService:
             for session, free in room:
                 _add_room(session, free)
             raise
-        given: list[tuple[WorkerSession, Sequence[Claim]]] = []
-        for session, free, claims, alive in outcome:
-            if not alive:  # its worker learns of it when it renews, if it lives at all
+        for each in outcome:
+            session = each.session
+            if not each.is_alive:  # its worker learns of it when it renews, if it lives at all
                 session.capacity = 0
                 continue
-            _add_room(session, free - len(claims))
-            if session.capacity > 0 and not session.pools:
+            _add_room(session, each.free - len(each.claims))
+            if session.capacity > 0 and not session.pools and not each.is_short:
                 self._backlog = False  # it could have had more, so there is no more
-            if claims:
-                given.append((session, claims))
-        return given
+        return Claimed(
+            [(each.session, each.claims) for each in outcome if each.claims],
+            is_short=any([each.is_short for each in outcome]),
+        )
 
     async def give_back(self, session: WorkerSession, claims: Sequence[Claim]) -> None:
         """Takes back what was claimed for a stream that was lost before it could be told."""

@@ -49,6 +49,14 @@ def _ready(dialect: str) -> Executable:
     )
 
 
+def _is_ready(dialect: str) -> Executable:
+    return (
+        select(_T.c.key)
+        .where(_stands(Standing.READY), text_in(_T.c.pool, "pools", dialect))
+        .limit(literal_column("1"))
+    )
+
+
 def _take(dialect: str) -> Executable:
     return (
         update(_T)
@@ -106,6 +114,7 @@ def _unread(dialect: str) -> Executable:
 
 _WAKE = Statement(_wake, "now")
 _READY = Statement(_ready, "pool", "limit")
+_IS_READY = Statement(_is_ready, "pools")
 _TAKE = Statement(_take, "session", "worker", "keys")
 _RELEASE_SESSION = Statement(_release_session, "now", "session")
 _RELEASE = Statement(_release, "now", "keys", "session")
@@ -144,6 +153,10 @@ class Holds:
             ClaimedExecution(to_record(row[:-3]), row[-3], row[-2], row[-1], fresh=row[-3] == 1)
             for row in sorted(taken)
         ]
+
+    def is_ready(self, pools: Sequence[str]) -> bool:
+        """Whether something of these pools waits for a holder, also what another transaction has locked."""
+        return self._link.row(_IS_READY, self._link.set_of(list(dict.fromkeys(pools or [""])))) is not None
 
     def earliest_wake(self) -> Micros | None:
         """When the next parked execution is due."""

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 
 import pytest
+from integration.store.rows import new_execution
 from integration.work.desk import COMMITTED, STALE, Desk, integer_input
 from support.hand_worker import node_event
 from volery_controlplane.domain.errors import Invalid, Stale
+from volery_controlplane.services.ports import Transaction
 from voleryidl.core.v1.phase_pb2 import NodePhase
 from voleryidl.execution.v1.execution_pb2 import LogChunk, LogStream
 from voleryidl.worker.v1.worker_service_pb2 import (
@@ -253,7 +256,7 @@ async def test_what_is_claimed_for_an_older_stream_after_the_newer_one_was_opene
     key = await desk.create()
     newer = await desk.connect("w1", "s1", held={}, room=0)
     older.session.capacity = 1
-    ((session, claims),) = await desk.work.claim([older.session])
+    ((session, claims),) = (await desk.work.claim([older.session])).given
     desk.dispatcher.hand_out(session, claims)
     newer.has_room_for(1)
     await desk.settle()
@@ -334,3 +337,30 @@ async def test_logs_of_who_no_longer_holds_an_execution_are_dropped(desk: Desk) 
     await desk.work.append_logs(hand.session, piece(2, b"mine").logs)
     rows = await desk.database.read(lambda tx: tx.logs.read(key, "", 0, 0, 10))
     assert [row.data for row in rows] == [b"kept", b"mine"]
+
+
+@pytest.mark.parametrize("url", ["postgres"], indirect=True)
+async def test_what_somebody_has_locked_while_work_is_handed_out_is_looked_for_again(desk: Desk) -> None:
+    """Claims skip locked rows, and whoever locked one without taking it (for late logs, say) gives no hint."""
+    hand = await desk.connect(room=1)
+    await desk.settle()
+    key = await desk.database.transact(lambda tx: tx.executions.insert(new_execution("e1", options=b""), ()))
+    loop = asyncio.get_running_loop()
+    locked, release = asyncio.Event(), threading.Event()
+
+    def lock(tx: Transaction) -> None:
+        tx.executions.heads([key])
+        loop.call_soon_threadsafe(locked.set)
+        assert release.wait(120)
+
+    locking = asyncio.ensure_future(desk.database.transact(lock))
+    await locked.wait()
+    assert await desk.dispatcher.dispatch() == 0
+    release.set()
+    await locking
+    async with asyncio.timeout(60):
+        while not desk.hints.work:
+            await asyncio.sleep(0.01)
+    await desk.settle()
+    assert hand.read().known == {key: 1}
+    assert not desk.hints.work, "nothing is left to look for"
