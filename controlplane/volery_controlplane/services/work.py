@@ -353,7 +353,7 @@ class WorkService:
                 self._backlog = False  # it could have had more, so there is no more
         return Claimed(
             [(each.session, each.claims) for each in outcome if each.claims],
-            is_short=any([each.is_short for each in outcome]),
+            is_short=any(each.is_short for each in outcome),
         )
 
     async def give_back(self, session: WorkerSession, claims: Sequence[Claim]) -> None:

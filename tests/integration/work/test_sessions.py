@@ -341,7 +341,7 @@ async def test_logs_of_who_no_longer_holds_an_execution_are_dropped(desk: Desk) 
 
 @pytest.mark.parametrize("url", ["postgres"], indirect=True)
 async def test_what_somebody_has_locked_while_work_is_handed_out_is_looked_for_again(desk: Desk) -> None:
-    """Claims skip locked rows, and whoever locked one without taking it (for late logs, say) gives no hint."""
+    """Claims skip locked rows; whoever locks one without taking it, for late logs say, gives no hint."""
     hand = await desk.connect(room=1)
     await desk.settle()
     key = await desk.database.transact(lambda tx: tx.executions.insert(new_execution("e1", options=b""), ()))
@@ -355,12 +355,11 @@ async def test_what_somebody_has_locked_while_work_is_handed_out_is_looked_for_a
 
     locking = asyncio.ensure_future(desk.database.transact(lock))
     await locked.wait()
-    assert await desk.dispatcher.dispatch() == 0
-    release.set()
-    await locking
-    async with asyncio.timeout(60):
-        while not desk.hints.work:
-            await asyncio.sleep(0.01)
+    async with desk.hints.watch_work() as flag:
+        assert await desk.dispatcher.dispatch() == 0
+        release.set()
+        await locking
+        await flag.wait()
     await desk.settle()
     assert hand.read().known == {key: 1}
     assert not desk.hints.work, "nothing is left to look for"
