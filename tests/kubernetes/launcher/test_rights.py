@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from support.cluster.between import Between
-from support.deploying.rights import ACCOUNT, GUARDED
-from support.pod_stage import Hands, Stage, failure_of
+from support.deploying.rights import ACCOUNT, GUARDED, granted
+from support.pod_stage import Hands, Stage, end_of, failure_of, saying
 from volery_dataplane.launch.kubernetes.api import MERGE, Api
 from volery_dataplane.launch.kubernetes.labels import INSTALLATION
+from volery_dataplane.worker.ports import Succeeded
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM
 
 REVIEW = "/apis/authentication.k8s.io/v1/selfsubjectreviews"
@@ -39,6 +40,20 @@ async def test_one_with_the_administrators_rights_makes_no_pod(
     failed = await failure_of(hands, order)
     assert GUARDED in failed.failure.message
     assert await stage.pods() == []
+
+
+async def test_a_worker_of_given_namespaces_needs_the_charts_role_in_those_and_nothing_else(
+    kubectl: Any, stage: Stage, hands: Hands, tmp_path: Path
+) -> None:
+    account = f"test-{uuid.uuid4().hex[:12]}"
+    with granted(kubectl, account, tmp_path, [stage.namespace]) as rights:
+        launcher = await stage.launcher(hands, kubeconfig=rights.kubeconfig, watched=(stage.namespace,))
+        order = stage.order("")
+        launcher.launch(saying(order, stage.says(order, 1)))
+        assert isinstance(await end_of(hands, order), Succeeded)
+        launcher.settled([order.key])
+        await stage.until_gone()
+        await launcher.stop(0)
 
 
 async def test_a_namespace_without_the_label_is_nobodys_task_to_mend_but_the_clusters(

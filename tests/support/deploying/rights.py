@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import copy
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import yaml
 from support.deploying.api import Api
-from support.deploying.rendering import CLUSTER_WIDE, Object, kustomized
+from support.deploying.rendering import CLUSTER_WIDE, Object, charted, kustomized
 
 KINDS = {
     "ClusterRole",
     "ClusterRoleBinding",
+    "Role",
+    "RoleBinding",
     "ServiceAccount",
     "ValidatingAdmissionPolicy",
     "ValidatingAdmissionPolicyBinding",
@@ -44,13 +46,26 @@ class WorkerRights:
 
 
 @contextmanager
-def granted(kubectl: Api, namespace: str, directory: Path) -> Iterator[WorkerRights]:
+def granted(
+    kubectl: Api, namespace: str, directory: Path, places: Sequence[str] = ()
+) -> Iterator[WorkerRights]:
     """The rights of the worker's service account in a namespace, which is made and removed.
+
+    With places these are what the chart grants in each of them, else what the manifests grant everywhere.
 
     What is cluster-wide gets names of its own; the policy that keeps workers to namespaces of Volery's is as
     it is shipped, and so asks for nothing but the account's name.
     """
-    objects = [each for each in kustomized("production", namespace) if each["kind"] in KINDS]
+    values = {"database": {"secret": "any"}, "storage": {"uri": "s3://any"}}
+    shipped = (
+        charted({**values, "worker": {"namespaces": list(places)}}, namespace)
+        if places
+        else kustomized("production", namespace)
+    )
+    objects = [each for each in shipped if each["kind"] in KINDS]
+    for each in objects:
+        if each["kind"] == "ServiceAccount":
+            each["metadata"]["namespace"] = namespace  # which helm leaves to whoever installs
     space = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": namespace}}
     made = [space, *(of_its_own(each, namespace) for each in objects)]
     kubectl.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(made))
@@ -59,16 +74,17 @@ def granted(kubectl: Api, namespace: str, directory: Path) -> Iterator[WorkerRig
         file.touch(0o600)
         token = kubectl.done("create", "token", ACCOUNT, f"--namespace={namespace}", LASTING).strip()
         file.write_text(_for(Path(kubectl.kubeconfig), token))
-        account = f"--as=system:serviceaccount:{namespace}:{ACCOUNT}"
-        kubectl.until(
-            lambda: kubectl.run("auth", "can-i", "create", "pods", account).stdout.strip() == "yes",
-            "the role is bound",
-        )
+        told = ("auth", "can-i", "create", "pods", f"--as=system:serviceaccount:{namespace}:{ACCOUNT}")
+        for place in places or ("default",):
+            kubectl.until(
+                lambda place=place: kubectl.run(*told, f"--namespace={place}").stdout.strip() == "yes",  # type: ignore[misc]  # defaults bind
+                "the role is bound",
+            )
         yield WorkerRights(file, token)
     finally:
         for each in made:
             name = each["metadata"]["name"]
-            if each["kind"] != "ServiceAccount":
+            if each["kind"] in CLUSTER_WIDE:
                 kubectl.done("delete", "--wait=false", "--ignore-not-found", each["kind"], name)
 
 
@@ -122,7 +138,7 @@ def of_its_own(each: Object, namespace: str) -> Object:
     each = copy.deepcopy(each)
     if each["kind"] in CLUSTER_WIDE - {"Namespace"}:
         each["metadata"]["name"] += f"-{namespace}"
-    if "roleRef" in each:
+    if each["kind"] == "ClusterRoleBinding":
         each["roleRef"]["name"] += f"-{namespace}"
     if "policyName" in each.get("spec", {}):
         each["spec"]["policyName"] += f"-{namespace}"

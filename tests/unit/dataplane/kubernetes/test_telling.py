@@ -1,4 +1,4 @@
-"""What is told of an attempt's waiting: new reasons at once, new words in time, the last words always."""
+"""What is told of an attempt's waiting: new reasons at once, new words now and then, last words always."""
 
 from __future__ import annotations
 
