@@ -107,7 +107,7 @@ class Stage:
         self.rights = rights
         self.shell = shell
         self.namespace = namespace
-        self._directory = directory
+        self.directory = directory
         self.installation = f"launcher-{uuid.uuid4().hex[:12]}"
         self._numbers = itertools.count(1)
         self.launchers: list[KubernetesLauncher] = []
@@ -130,7 +130,7 @@ class Stage:
         api = await self.as_worker(kubeconfig)
         settings = LaunchSettings(
             slots=100,
-            logs=LogSettings(self._directory),
+            logs=LogSettings(self.directory),
             pods=self.pod_settings,
             patience=patience or Patience(image=8.0, create=8.0),
             reconciler=ReconcilerSettings(interval=3600.0, age=0.0),
@@ -142,7 +142,7 @@ class Stage:
             settings, LauncherEvents(hands.observed, hands.logged), api, FileBlobs(), hands
         )
         await launcher.start()
-        welcome = Welcome(installation_id=self.installation, storage_uri=self._directory.as_uri())
+        welcome = Welcome(installation_id=self.installation, storage_uri=self.directory.as_uri())
         welcome.lease_duration.FromSeconds(15)
         launcher.welcomed(welcome)
         self.launchers.append(launcher)
@@ -159,7 +159,7 @@ class Stage:
         asked = await self.api.call("POST", f"{place}/powerless/token", {"spec": {}})
         told = yaml.safe_load(self.rights.kubeconfig.read_text())
         told["users"] = [{**user, "user": {"token": asked["status"]["token"]}} for user in told["users"]]
-        path = self._directory / "powerless.yaml"
+        path = self.directory / "powerless.yaml"
         path.write_text(yaml.safe_dump(told))
         return path
 
@@ -179,7 +179,7 @@ class Stage:
             execution=f"{PROJECT_DOMAIN}/run{number}",
             project_domain=PROJECT_DOMAIN,
             environment={"SCENARIO": scenario},
-            storage_prefix=f"{self._directory.as_uri()}/run{number}/{path}/{attempt}",
+            storage_prefix=f"{self.directory.as_uri()}/run{number}/{path}/{attempt}",
             inline_limit=1000,
             uid=uid,
             **changes,

@@ -12,6 +12,7 @@ from support.pod_stage import Hands, Stage, end_of, failure_of, saying, started,
 from volery_dataplane.launch.kubernetes.api import MERGE, pods_path
 from volery_dataplane.launch.kubernetes.held import Place
 from volery_dataplane.launch.kubernetes.labels import selector
+from volery_dataplane.launch.kubernetes.launch_settings import LogSettings
 from volery_dataplane.launch.kubernetes.listening import PodEvents
 from volery_dataplane.launch.kubernetes.watching import PodWatch, WatchEvents
 from volery_dataplane.worker.ports import Succeeded
@@ -204,6 +205,22 @@ async def test_output_goes_on_where_its_stream_was_cut_and_no_line_comes_twice(
     await hands.until(lambda: len(text_of(hands, order)) >= len(lines))
     assert text_of(hands, order).decode() == lines
     assert cuts >= 2, "else nothing was tried"
+
+
+@pytest.mark.parametrize("followers", [0, 1])
+async def test_output_that_cannot_be_read_when_a_pod_ends_is_read_a_moment_later(
+    own_stage: Stage, hands: Hands, between: Between, spoiled: Path, followers: int
+) -> None:
+    logs = LogSettings(own_stage.directory, followers=followers)
+    launcher = await own_stage.launcher(hands, kubeconfig=spoiled, logs=logs)
+    rules = [between.refuse(status, reads_logs, times=1) for status in (403, 503)]
+    order = own_stage.order("")
+    launcher.launch(saying(order, f"echo late; {own_stage.says(order, 4)}"))
+    await end_of(hands, order)
+    launcher.settled([order.key])
+    await own_stage.until_gone()
+    assert text_of(hands, order) == b"late\n"
+    assert [rule.hits for rule in rules] == [1, 1]
 
 
 async def test_output_of_a_pod_that_was_deleted_is_kept(own_stage: Stage, hands: Hands) -> None:

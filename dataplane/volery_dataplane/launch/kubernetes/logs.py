@@ -113,10 +113,10 @@ class PodLogs:
                     if not followed.task.done():
                         followed.task.cancel()
                         await asyncio.wait([followed.task])
-                        await self._read(followed, follow=False)
+                        await self._read_rest(followed)
                 else:
                     async with self._reading:
-                        await self._read(followed, follow=False)
+                        await self._read_rest(followed)
         except (TimeoutError, ApiRefusal) as problem:
             log.info("a log was not read to its end", pod=name, why=repr(problem))
         finally:
@@ -176,6 +176,18 @@ class PodLogs:
                     await asyncio.sleep(_PAUSE)
         finally:
             self._following -= 1
+
+    async def _read_rest(self, followed: _Followed) -> None:
+        """Reads what there is of a log that grows no more, however often that takes; raises ApiRefusal."""
+        while True:
+            try:
+                await self._read(followed, follow=False)
+            except ApiRefusal as refusal:
+                if refusal.status in _MISSING:
+                    raise
+                await asyncio.sleep(_PAUSE)
+            else:
+                return
 
     async def _read(self, followed: _Followed, *, follow: bool) -> bool:
         """Reads on; whether the stream came to its end, and was not cut."""
