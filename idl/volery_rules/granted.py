@@ -60,10 +60,10 @@ def granted(asked: Resources, platform: PlatformResources) -> Resources:
             # Kubernetes requests a limit that is not requested; nobody wants the maximum reserved for all.
             request = lower(request, most) if request else "0" if most else ""
             limit = lower(limit, most)
-        if request:
-            setattr(given.requests, kind, request)
-        if limit:
-            setattr(given.limits, kind, limit)
+        for side, amount in ((given.requests, request), (given.limits, limit)):
+            if amount:
+                quantity(amount)  # what nothing was compared with has not been read yet
+                setattr(side, kind, amount)
     return given
 
 

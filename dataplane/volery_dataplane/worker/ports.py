@@ -197,14 +197,25 @@ class Load:
 
 
 class Launcher(Protocol):
-    """A way to run attempts. All calls are on the event loop."""
+    """A way to run attempts. All calls are on the event loop.
+
+    One suite holds for all of them (`tests/support/launching`). They may differ in what `adopts` says, and in
+    how closely they look:
+
+    - an attempt that ends soon need not be Started before, and one whose times a cluster tells is Started by
+      the second, while its end tells the attempt's own clock;
+    - one that cannot tell an attempt's streams apart gives all as STDOUT, the platform's words on it too;
+    - failures have the same kind and are repeated or not alike; their codes are the same but where there is
+      a word of the cluster's own, as for a secret that is not there.
+    """
 
     @property
     def adopts(self) -> bool:
         """Whether what it has launched outlives the worker.
 
         Then an attempt of an earlier holder is launched again under the same number, and found where it
-        runs, instead of being counted lost; and `settled` has a meaning.
+        runs, instead of being counted lost; `settled` has a meaning; and the rest of an attempt's output may
+        come after its end, until it is settled.
         """
 
     @property
@@ -221,13 +232,16 @@ class Launcher(Protocol):
         """What the control plane says of the installation: before any order, and at each reconnection."""
 
     def launch(self, order: AttemptOrder) -> None:
-        """Starts an attempt, or queues it for a place. A repeat of a key is a no-op."""
+        """Starts an attempt, or queues it for a place. A repeat of a key is a no-op.
+
+        After `stop` it is answered by Cancelled, or by one that adopts left to the next holder.
+        """
 
     def cancel(self, keys: Sequence[AttemptKey]) -> None:
         """Ends attempts; each is answered by Cancelled, or by what it ended with before."""
 
     def let_go(self, keys: Sequence[AttemptKey]) -> None:
-        """Attempts are somebody else's now. One that adopts leaves them alone; any other ends them."""
+        """Attempts are somebody else's now. One that adopts leaves them alone; any other cancels them."""
 
     def settled(self, keys: Sequence[AttemptKey]) -> None:
         """The results of these attempts are committed: what was kept of them can go."""

@@ -1,4 +1,4 @@
-"""Launchers for the conformance suite, each with a harness that must find nothing left when it is stopped."""
+"""Launchers of processes, each with a harness that must find nothing left when it is stopped."""
 
 from __future__ import annotations
 
@@ -10,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.launch.harness import Harness
-from volery_dataplane.launch.process import ProcessLauncher
+from integration.launch.process_harness import ProcessHarness
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.worker.ports import BundleRefused
 
 HERE = Path(__file__).parent
 FLOWS = HERE / "flows"
-MakeHarness = Callable[..., AbstractAsyncContextManager[Harness]]
+MakeHarness = Callable[..., AbstractAsyncContextManager[ProcessHarness]]
 
 
 async def local_bundle(sha256: str) -> Path:
@@ -38,6 +37,24 @@ def process_settings(directory: Path, **changes: Any) -> ProcessSettings:
     return ProcessSettings(**values)
 
 
+def files_of(directory: Path) -> list[Path]:
+    return [path for path in directory.rglob("*") if not path.is_dir()]
+
+
+@asynccontextmanager
+async def running(harness: ProcessHarness, directory: Path) -> AsyncIterator[ProcessHarness]:
+    """A launcher from its start to its end, which leaves nothing in its directory."""
+    await harness.launcher.start()
+    try:
+        yield harness
+    finally:
+        await harness.launcher.stop(0)
+    for file in harness.files:
+        file.unlink()  # it was handed over, so it is still there
+    assert harness.problems == []
+    assert files_of(directory) == []
+
+
 @pytest.fixture
 def processes(tmp_path: Path) -> MakeHarness:
     """Harnesses of process launchers; keywords are settings."""
@@ -50,26 +67,11 @@ def processes(tmp_path: Path) -> MakeHarness:
         return FLOWS
 
     @asynccontextmanager
-    async def make(**changes: Any) -> AsyncIterator[Harness]:
+    async def make(**changes: Any) -> AsyncIterator[ProcessHarness]:
         settings = process_settings(tmp_path / "launcher", **changes)
-        harness = Harness(lambda events: ProcessLauncher(settings, events, fetch))
-        await harness.launcher.start()
-        try:
+        async with running(ProcessHarness(settings, fetch), settings.directory) as harness:
             yield harness
-        finally:
-            await harness.launcher.stop(0)
-        for file in harness.files:
-            file.unlink()  # it was handed over, so it is still there
-        assert asyncio.all_tasks() == {asyncio.current_task()}
         assert harness.children() == []
-        files = [path for path in settings.directory.rglob("*") if not path.is_dir()]
-        assert files == []
+        assert asyncio.all_tasks() == {asyncio.current_task()}
 
     return make
-
-
-@pytest.fixture(params=["process"])
-def make_harness(request: pytest.FixtureRequest) -> MakeHarness:
-    """Every launcher there is, behind the same harness; keywords are settings all of them know."""
-    makers: dict[str, MakeHarness] = {"process": request.getfixturevalue("processes")}
-    return makers[request.param]

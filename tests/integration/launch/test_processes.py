@@ -18,8 +18,8 @@ import psutil
 import pytest
 import uvloop
 from integration.launch.conftest import HERE, MakeHarness, local_bundle, process_settings
-from integration.launch.harness import Harness, a_task, value_of
-from volery_dataplane.launch.process import ProcessLauncher
+from integration.launch.process_harness import ProcessHarness, a_task
+from support.launching.harness import value_of
 from volery_dataplane.worker.ports import Cancelled, Failed, Stream, Succeeded
 
 forking = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
@@ -507,7 +507,7 @@ async def test_a_gigabyte_of_output_costs_nobody_memory(processes: MakeHarness) 
 def test_it_runs_on_another_event_loop_too(tmp_path: Path) -> None:
     async def run() -> object:
         settings = process_settings(tmp_path)
-        harness = Harness(lambda events: ProcessLauncher(settings, events, local_bundle))
+        harness = ProcessHarness(settings, local_bundle)
         await harness.launcher.start()
         try:
             return await harness.value("add_one", x=1), len(await harness.value("large", size=3_000_000))

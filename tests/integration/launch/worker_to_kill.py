@@ -7,13 +7,12 @@ import sys
 from pathlib import Path
 
 from integration.launch.conftest import local_bundle, process_settings
-from integration.launch.harness import Harness
-from volery_dataplane.launch.process import ProcessLauncher
+from integration.launch.process_harness import ProcessHarness
 
 
 async def main() -> None:
     settings = process_settings(Path(sys.argv[1]), slots=3, fork=sys.argv[2] == "fork")
-    harness = Harness(lambda events: ProcessLauncher(settings, events, local_bundle))
+    harness = ProcessHarness(settings, local_bundle)
     await harness.launcher.start()
     keys = [harness.launch("start_program_and_hang", detach=detach) for detach in (0, 1)]
     for key in keys:

@@ -17,6 +17,17 @@ _NOT_LEFT = 74
 _KILLED = 137
 """The exit code of a process that SIGKILL ended."""
 
+_FAULTS = {
+    132: "SIGILL",
+    133: "SIGTRAP",
+    134: "SIGABRT",
+    135: "SIGBUS",
+    136: "SIGFPE",
+    139: "SIGSEGV",
+    159: "SIGSYS",
+}
+"""The exit codes of processes that a fault of their own has ended, with Linux's names for those."""
+
 # What a node, or the cluster, gives as the reason when it ends a pod for its own sake.
 _INTERRUPTIONS = {
     "Shutdown": "its node was shut down",
@@ -127,6 +138,9 @@ def _reason(seen: Seen, primary: Container, *, deleted: bool) -> tuple[Failure, 
     if _NO_ENTRY.search(primary.message):
         text = f"{called(primary)} has no Volery that could run tasks; install `volery` in the image"
         return user(text, "ImageUnfit", recoverable=False, trace=_tail(primary)), False
+    if fault := _FAULTS.get(primary.exit_code):
+        text = f"{called(primary)} was killed by {fault} (exit code {primary.exit_code})"
+        return user(text, "ProcessKilled", trace=_tail(primary)), False
     text = f"{called(primary)} ended with exit code {primary.exit_code} before the task returned"
     if seen.sealing is not primary:
         text = f"{called(primary)} ended with exit code {primary.exit_code}"

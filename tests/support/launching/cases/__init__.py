@@ -1,0 +1,1 @@
+"""The cases, each a sentence that is true of every launcher."""
