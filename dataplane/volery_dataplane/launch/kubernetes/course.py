@@ -78,7 +78,7 @@ class Course:
             self._endings.delete(held)
         elif not held.unsure:
             self._endings.never_was(held)
-        # Else the call that makes the pod is under way: what comes of it is ended.
+        # Else whoever makes or finds the pod has not had an answer yet: what comes of it is ended.
 
     def stands(self, held: Held, pod: Mapping[str, Any]) -> None:
         """A pod is as told now."""

@@ -47,7 +47,8 @@ class Held:
         ending: why it is ended; None for not.
         ended: when that was decided.
         making: the task that makes the pod.
-        unsure: a call that makes the pod was begun, and has not come to an answer that says there is none.
+        unsure: there may be a pod: an earlier holder may have made one, or a call that makes it was begun,
+            and no answer has said yet that there is none.
         timers: by what they are for.
         is_over: whether its end is known, or being found out.
     """

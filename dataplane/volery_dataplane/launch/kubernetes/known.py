@@ -44,6 +44,7 @@ class KnownPods:
 
     def __init__(self) -> None:
         self.by_place: dict[Place, Known] = {}
+        self._listed: set[str] = set()
 
     def __len__(self) -> int:
         """How many there are."""
@@ -52,6 +53,10 @@ class KnownPods:
     def __contains__(self, place: object) -> bool:
         """Whether there is one."""
         return place in self.by_place
+
+    def may_have(self, place: Place) -> bool:
+        """Whether there is one, or may be, since its namespace was not listed yet."""
+        return place in self.by_place or self._listed.isdisjoint(("", place.namespace))
 
     def phases(self) -> Mapping[str, int]:
         """How many are in each phase. May be called on any thread."""
@@ -76,6 +81,7 @@ class KnownPods:
 
     def listed(self, namespace: str, found: Set[tuple[str, str]], since: float) -> None:
         """These are all pods of a namespace ("" for all), and were so at a time: the others are gone."""
+        self._listed.add(namespace)
         for place in [place for place in self.by_place if namespace in ("", place.namespace)]:
             if place not in found and self.by_place[place].since < since:
                 del self.by_place[place]

@@ -146,8 +146,10 @@ class KubernetesLauncher:
         except NotRunnable as error:
             self._telling.tell(Failed(key, None, wall(), outcomes.not_runnable(str(error))))
             return
-        held = Held(order, Place(namespace, name), asyncio.get_running_loop().time())
-        older = self._holding.at(held.place)
+        place = Place(namespace, name)
+        now = asyncio.get_running_loop().time()
+        held = Held(order, place, now, unsure=self._known.may_have(place))
+        older = self._holding.at(place)
         if older is not None:  # of an earlier hold, that nobody let go of
             self.let_go([older.key])
         self._holding.add(held)

@@ -54,7 +54,7 @@ class MakingEvents:
 
     Attributes:
         made: the pod is there, as told; the last value says whether somebody had made it before.
-        absent: there is no pod of an attempt that is only to be ended.
+        absent: there is no pod of an attempt that is to be ended.
         failed: there will be none: why, and whether the infrastructure is to blame.
         waits: there is none yet: why, and in more words.
     """
@@ -149,7 +149,7 @@ class Making:
         tries = _Tries(self._settings)
         namespace_tries = 0
         while True:
-            if held.place in self._known:
+            if held.place in self._known or held.ending is not None:
                 if await self._find(held):
                     return
             elif self.quota.is_full(namespace):
@@ -224,9 +224,9 @@ class Making:
         pod = await self._patiently(held, read)
         if pod is None:
             held.unsure = False
-            if held.order.ending:
+            if held.ending is not None:
                 self._events.absent(held)
-            return held.order.ending
+            return held.ending is not None
         if not is_ours(pod, held, self.installation.id):
             held.unsure = False
             text = f"there is a pod {'/'.join(held.place)} already, and it was made for something else"
