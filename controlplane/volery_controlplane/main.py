@@ -13,6 +13,7 @@ import sys
 from collections.abc import Coroutine, Sequence
 from dataclasses import asdict, fields
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn
@@ -26,6 +27,7 @@ from volery_controlplane.assembly import ControlPlane, pruner_of
 from volery_controlplane.domain.errors import Busy, Refusal
 from volery_controlplane.grpc.addresses import UnsafeAddress
 from volery_controlplane.grpc.tls import UnusableTls
+from volery_controlplane.patience import patiently
 from volery_controlplane.settings import BadSetting, Settings, read_storage
 from volery_controlplane.storage.object_access import NoSuchStore
 from volery_controlplane.store.database import SqlDatabase
@@ -55,9 +57,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 signal.signal(signal.SIGTERM, _leave_at_once)  # until it serves
                 _run(_serve(settings, parsed.ready_fd, parsed.ready_file))
             case "migrate":
-                ensure_schema(settings.database)
+                signal.signal(signal.SIGTERM, _leave_at_once)
+                patiently(parsed.patience, partial(ensure_schema, settings.database))
             case "check":
-                require_head(settings.database)
+                signal.signal(signal.SIGTERM, _leave_at_once)
+                patiently(parsed.patience, partial(require_head, settings.database))
             case "prune":
                 asyncio.run(_prune(settings, is_report=parsed.dry_run, compacts=parsed.compact))
             case "tokens":
@@ -205,8 +209,12 @@ def _parser() -> argparse.ArgumentParser:
     pruning.add_argument(
         "--compact", action="store_true", help="then give SQLite's free pages back; stop the server before"
     )
-    commands.add_parser("migrate", parents=[database], help="bring the database to head")
-    commands.add_parser("check", parents=[database], help="say whether the database is at head")
+    patient = argparse.ArgumentParser(add_help=False)
+    patient.add_argument(
+        "--patience", type=float, default=0.0, metavar="SECONDS", help="how long to wait until it can be done"
+    )
+    commands.add_parser("migrate", parents=[database, patient], help="bring the database to head")
+    commands.add_parser("check", parents=[database, patient], help="say whether the database is at head")
     add_token_commands(commands, database)
     return parser
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import grpc
 import pytest
 from support.databases import fresh_sqlite
+from support.s3 import free_port
 from voleryidl.project.v1.project_service_pb2 import ListDomainsRequest
 from voleryidl.project.v1.project_service_pb2_grpc import ProjectServiceStub
 
@@ -94,6 +95,41 @@ def test_a_database_is_checked_and_brought_to_head(directory: Path) -> None:
     assert command("migrate", VOLERY_DATABASE=url).returncode == 0
     assert command("check", "--database", url).returncode == 0
     assert (directory / "new.db").stat().st_mode & 0o077 == 0
+
+
+def test_a_check_with_patience_waits_until_somebody_has_migrated(directory: Path) -> None:
+    url = f"sqlite:///{directory / 'new.db'}"
+    checking = [sys.executable, "-m", "volery_controlplane", "check", "--database", url, "--patience", "45"]
+    with subprocess.Popen(checking, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        assert "waiting: the database sqlite:///" in waiting.stderr.readline()
+        assert command("migrate", "--database", url).returncode == 0
+        assert waiting.wait(45) == 0
+        assert waiting.stderr.read() == "", "it is told once"
+
+
+def test_patience_comes_to_an_end_and_then_it_is_told_as_without(directory: Path) -> None:
+    done = command("check", "--database", f"sqlite:///{directory / 'new.db'}", "--patience", "0.1")
+    assert done.returncode == 1
+    waiting, refused = done.stderr.splitlines()
+    assert refused == waiting.replace("waiting: ", "")
+
+
+def test_a_migration_with_patience_waits_for_its_database(directory: Path) -> None:
+    server = f"postgresql://nobody@127.0.0.1:{free_port()}/none"
+    done = command("migrate", "--database", server, "--patience", "0.1")
+    assert done.returncode == 1
+    assert done.stderr.count("cannot be used: ") == 2
+
+
+def test_a_check_that_waits_ends_at_once_when_told(directory: Path) -> None:
+    url = f"sqlite:///{directory / 'new.db'}"
+    checking = [sys.executable, "-m", "volery_controlplane", "check", "--database", url, "--patience", "45"]
+    with subprocess.Popen(checking, stderr=subprocess.PIPE, text=True) as waiting:
+        assert waiting.stderr is not None
+        waiting.stderr.readline()
+        waiting.terminate()
+        assert waiting.wait(45) == 128 + signal.SIGTERM
 
 
 def test_a_setting_that_cannot_be_read_is_told_by_its_name() -> None:
