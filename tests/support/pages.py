@@ -8,6 +8,7 @@ first line is a comment with a file's name, kept under that name; anything else 
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,15 @@ def script(page: Path) -> str:
         elif block.language == "python":
             parts.append(f"python - <<'{end}'\n{block.text}{end}")
     return "\n".join(parts) + "\n"
+
+
+def commands(page: Path, containing: str) -> list[list[str]]:
+    """The words of each command of the one block that has a phrase in it."""
+    found = [block.text for block in blocks(page) if containing in block.text]
+    if len(found) != 1:
+        raise LookupError(f"{page.name} has {len(found)} blocks with {containing!r}")
+    lines = found[0].replace("\\\n", " ").splitlines()
+    return [shlex.split(line, comments=True) for line in lines if line and not line.startswith("#")]
 
 
 def generations(page: Path) -> Iterator[dict[str, str]]:

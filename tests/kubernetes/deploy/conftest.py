@@ -5,7 +5,10 @@ from collections.abc import Iterator
 
 import pytest
 import yaml
+from support.cluster.borrowed import Borrowed
+from support.cluster.cluster import Cluster
 from support.deploying.api import Api
+from support.deploying.installing import load_images
 
 
 @pytest.fixture(scope="module")
@@ -17,3 +20,9 @@ def namespace(kubectl: Api) -> Iterator[str]:
     kubectl.done("create", "--filename=-", given=yaml.safe_dump(made))
     yield name
     kubectl.done("delete", "namespace", name, "--wait=false")
+
+
+@pytest.fixture(scope="session")
+def platform_images(cluster: Cluster | Borrowed, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """The cluster has what the platform's pods run, however they are installed."""
+    load_images(cluster.images, tmp_path_factory.mktemp("images"))

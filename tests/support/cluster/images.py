@@ -81,12 +81,12 @@ class Images:
         ]
         return self.load(reference, made, AS_USER)
 
-    def platform_part(self, reference: str, program: str) -> str:
+    def platform_part(self, reference: str, program: str, also: Sequence[str] = ()) -> str:
         """The same as `platform`, with one of its programs as the entry point, as shipped images have it."""
         sources = roots.in_checkout(roots.PLATFORM)
         kept = self._cache / f"installed-{roots.digest(sources)}.tar"
         made = [self._python(), self._layer(kept, lambda root: roots.installed(root, sources))]
-        return self.load(reference, made, replace(AS_USER, entrypoint=[program], command=()))
+        return self.load(reference, made, replace(AS_USER, entrypoint=[program], command=()), also=also)
 
     def database(self, reference: str, files: Path) -> str:
         """PostgreSQL's programs out of a wheel, and a directory's content at the root."""
@@ -118,13 +118,18 @@ class Images:
             return self.program(reference, program)
 
     def load(
-        self, reference: str, made: Sequence[layers.Layer], recipe: layers.Recipe, files: Path | None = None
+        self,
+        reference: str,
+        made: Sequence[layers.Layer],
+        recipe: layers.Recipe,
+        files: Path | None = None,
+        also: Sequence[str] = (),
     ) -> str:
-        """Gives an image to the cluster, under a reference that pods can name; replaces one of that name."""
+        """Gives an image to the cluster, under references that pods can name; replaces those of that name."""
         with tempfile.TemporaryDirectory() as directory:
             above = [layers.pack(files, Path(directory) / "files.tar")] if files is not None else []
             archive = Path(directory) / "image.tar"
-            layers.write(archive, reference, [*made, *above], recipe)
+            layers.write(archive, [reference, *also], [*made, *above], recipe)
             self._import(archive)
         return reference
 

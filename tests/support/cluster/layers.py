@@ -60,8 +60,8 @@ def layer(archive: Path) -> Layer:
         return Layer(archive, hashlib.file_digest(packed, "sha256").hexdigest())
 
 
-def write(archive: Path, reference: str, layers: Sequence[Layer], recipe: Recipe) -> None:
-    """Writes an image's archive, in the form of `docker save`."""
+def write(archive: Path, references: Sequence[str], layers: Sequence[Layer], recipe: Recipe) -> None:
+    """Writes an image's archive, in the form of `docker save`; the image gets all these names."""
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin", **recipe.environment}
     config: dict[str, object] = {
         "Entrypoint": list(recipe.entrypoint) or None,
@@ -83,7 +83,11 @@ def write(archive: Path, reference: str, layers: Sequence[Layer], recipe: Recipe
     ).encode()
     name = hashlib.sha256(described).hexdigest() + ".json"
     manifest = [
-        {"Config": name, "RepoTags": [reference], "Layers": [f"{one.digest}/layer.tar" for one in layers]}
+        {
+            "Config": name,
+            "RepoTags": list(references),
+            "Layers": [f"{one.digest}/layer.tar" for one in layers],
+        }
     ]
     with tarfile.open(archive, "w") as packed:
         for one in layers:

@@ -7,27 +7,33 @@ store is outside, on the host.
 from __future__ import annotations
 
 import base64
+import json
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 from support.certificates import Authority
+from support.cluster import roots
 from support.cluster.images import Images
 from support.deploying.api import Api
-from support.deploying.rendering import CLUSTER_WIDE, Object, kustomized
-from support.deploying.rights import of_its_own
+from support.deploying.rendering import CLUSTER_WIDE, Object, laid_over, made_of
 from support.s3 import S3
 from volery.credentials import Credentials
 from volery.remote import Remote
 
-CONTROL_PLANE = "volery.dev/test/controlplane"
-WORKER = "volery.dev/test/worker"
-DATABASE = "volery.dev/test/postgresql"
+REGISTRY = "volery.dev/test"
+CONTROL_PLANE = f"{REGISTRY}/volery-controlplane"
+WORKER = f"{REGISTRY}/volery-worker"
+TASK = f"{REGISTRY}/volery-task"
+DATABASE = f"{REGISTRY}/postgresql"
 TAG = "1"
+NEXT_TAG = "2"
+"""Of what an upgrade brings: the same programs by another name."""
+
 PATIENCE = "--timeout=240s"
 
 ENTRY = """\
@@ -56,12 +62,14 @@ class Installed:
         kubectl: the cluster's API.
         namespace: where it is.
         server: its service, as the host reaches it.
+        overlay: the directory that `kubectl apply -k` is told.
         environment: what the command line is told, to be an administrator of it.
     """
 
     kubectl: Api
     namespace: str
     server: str
+    overlay: Path
     environment: Mapping[str, str]
 
     def remote(self) -> Remote:
@@ -78,6 +86,15 @@ class Installed:
         selector = f"--selector=app.kubernetes.io/component={component}"
         return list(self.kubectl.read("pods", "--namespace", self.namespace, selector)["items"])
 
+    def name_images(self, tag: str) -> None:
+        """Says in the overlay which release is wanted, as a user does before an upgrade."""
+        file = self.overlay / "kustomization.yaml"
+        told = json.loads(file.read_text())
+        for image in told["images"]:
+            if image["name"].startswith("volery.dev/"):
+                image["newTag"] = tag
+        file.write_text(json.dumps(told))
+
     def ready(self) -> None:
         """Waits until both deployments are as they should be."""
         for name in ("volery-control-plane", "volery-worker"):
@@ -86,8 +103,9 @@ class Installed:
 
 def load_images(images: Images, directory: Path) -> None:
     """Gives a cluster what the manifests' pods run."""
-    images.platform_part(f"{CONTROL_PLANE}:{TAG}", "volery-controlplane")
-    images.platform_part(f"{WORKER}:{TAG}", "volery-worker")
+    images.platform_part(f"{CONTROL_PLANE}:{TAG}", "volery-controlplane", [f"{CONTROL_PLANE}:{NEXT_TAG}"])
+    images.platform_part(f"{WORKER}:{TAG}", "volery-worker", [f"{WORKER}:{NEXT_TAG}"])
+    images.installed(f"{TASK}:{TAG}", roots.in_checkout(roots.TASK))
     files = directory / "postgresql"
     (files / "usr" / "local" / "bin").mkdir(parents=True)
     entry = files / "usr" / "local" / "bin" / "entry"
@@ -101,20 +119,24 @@ def load_images(images: Images, directory: Path) -> None:
 @contextmanager
 def installed(kubectl: Api, namespace: str, s3: S3, task_image: str, directory: Path) -> Iterator[Installed]:
     """The production overlay in a namespace of its own, until the context ends."""
-    objects = [of_its_own(each, namespace) for each in rendered(namespace, s3, task_image)]
+    with laid_over("production", namespace, **laid(namespace, s3, task_image)) as overlay:
+        yield from _installed(kubectl, namespace, s3, overlay, directory)
+
+
+def _installed(kubectl: Api, namespace: str, s3: S3, overlay: Path, directory: Path) -> Iterator[Installed]:
+    objects = made_of(overlay)
 
     def apply(made: list[Object]) -> None:
         kubectl.done("apply", "--server-side", "--filename=-", given=yaml.safe_dump_all(made))
 
     try:
-        first = [each for each in objects if each["kind"] in ("Namespace", "Service")]
-        apply(first)
+        apply([each for each in objects if each["kind"] in ("Namespace", "Service")])
         service = kubectl.read("service", "--namespace", namespace, "volery-control-plane")
         address = service["spec"]["clusterIP"]
         authority = Authority(directory)
         apply(secrets_of(namespace, address, authority, s3))
-        apply([each for each in objects if each not in first])
-        made = Installed(kubectl, namespace, f"https://{address}:8470", {})
+        kubectl.done("apply", "--server-side", "--kustomize", str(overlay))
+        made = Installed(kubectl, namespace, f"https://{address}:8470", overlay, {})
         made.ready()
         token = directory / "administrator.token"
         token.touch(0o600)
@@ -125,15 +147,15 @@ def installed(kubectl: Api, namespace: str, s3: S3, task_image: str, directory: 
             "VOLERY_TOKEN_FILE": str(token),
             "VOLERY_TLS_CA": str(authority.certificate),
         }
-        yield Installed(kubectl, namespace, made.server, environment)
+        yield replace(made, environment=environment)
     finally:
         gone = [(each["kind"], each["metadata"]["name"]) for each in objects if each["kind"] in CLUSTER_WIDE]
         for kind, name in (*gone, ("Namespace", f"{namespace}-demo-development")):
             kubectl.done("delete", "--wait=false", "--ignore-not-found", kind, name)
 
 
-def rendered(namespace: str, s3: S3, task_image: str) -> list[Object]:
-    """The manifests as somebody would lay their own over them."""
+def laid(namespace: str, s3: S3, task_image: str) -> dict[str, Any]:
+    """What somebody with such a cluster would lay over the manifests."""
     service = f"volery-control-plane.{namespace}.svc"
     outside = {name: s3.environment()[name] for name in ("AWS_ENDPOINT", "AWS_REGION", "AWS_ALLOW_HTTP")}
     control_plane = {
@@ -160,24 +182,39 @@ def rendered(namespace: str, s3: S3, task_image: str) -> list[Object]:
 - {op: remove, path: /spec/volumeClaimTemplates}
 - {op: add, path: /spec/template/spec/volumes/-, value: {name: data, emptyDir: {}}}
 """
-    return kustomized(
-        "production",
-        namespace,
-        components=["../components/postgresql"],
-        configMapGenerator=[
+    return {
+        "components": ["../components/postgresql"],
+        "configMapGenerator": [
             settings("volery-control-plane", control_plane),
             settings("volery-worker", worker),
         ],
-        images=[
+        "images": [
             {"name": "volery.dev/volery-controlplane", "newName": CONTROL_PLANE, "newTag": TAG},
             {"name": "volery.dev/volery-worker", "newName": WORKER, "newTag": TAG},
             {"name": "docker.io/library/postgres", "newName": DATABASE, "newTag": TAG},
         ],
-        patches=[
+        "patches": [
             {"target": {"kind": "Deployment|StatefulSet"}, "patch": modest},
             {"target": {"kind": "StatefulSet"}, "patch": volatile},
+            *names_of_its_own(namespace),
         ],
-    )
+    }
+
+
+def names_of_its_own(namespace: str) -> list[Object]:
+    """Patches that give what is cluster-wide names that go with a namespace, since others may be there."""
+    role, policy = f"volery-worker-{namespace}", f"volery-worker-boundary-{namespace}"
+    named = [
+        ("ClusterRole", "/metadata/name", role),
+        ("ClusterRoleBinding", "/metadata/name", role),
+        ("ValidatingAdmissionPolicy", "/metadata/name", policy),
+        ("ValidatingAdmissionPolicyBinding", "/metadata/name", policy),
+        ("ValidatingAdmissionPolicyBinding", "/spec/policyName", policy),
+    ]
+    return [
+        {"target": {"kind": kind}, "patch": json.dumps([{"op": "replace", "path": path, "value": name}])}
+        for kind, path, name in named
+    ]
 
 
 def secrets_of(namespace: str, address: str, authority: Authority, s3: S3) -> list[Object]:

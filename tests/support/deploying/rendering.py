@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -30,10 +31,11 @@ class Refused(Exception):
     """A tool would not render; the message is what it said."""
 
 
-def kustomized(
+@contextmanager
+def laid_over(
     overlay: str, namespace: str = NAMESPACE, patches: Sequence[Mapping[str, Any]] = (), **more: Any
-) -> list[Object]:
-    """What an overlay makes, laid below a kustomization of one's own as users do."""
+) -> Iterator[Path]:
+    """The directory of a kustomization of one's own on top of an overlay, as users have it."""
     # Below the manifests, since kustomize takes relative places only; the name begins with a dot.
     with tempfile.TemporaryDirectory(dir=KUBERNETES, prefix=".rendered-") as place:
         own = {
@@ -45,7 +47,18 @@ def kustomized(
             **more,
         }
         (Path(place) / "kustomization.yaml").write_text(json.dumps(own))
-        return _objects("kubectl", "kustomize", place)
+        yield Path(place)
+
+
+def kustomized(overlay: str, namespace: str = NAMESPACE, **more: Any) -> list[Object]:
+    """What an overlay makes, with what is laid over it."""
+    with laid_over(overlay, namespace, **more) as place:
+        return made_of(place)
+
+
+def made_of(kustomization: Path) -> list[Object]:
+    """The objects of a kustomization."""
+    return _objects("kubectl", "kustomize", str(kustomization))
 
 
 def charted(values: Mapping[str, Any], namespace: str = NAMESPACE) -> list[Object]:
