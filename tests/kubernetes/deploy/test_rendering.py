@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.x509 import DNSName, SubjectAlternativeName, load_pem_x509_certificate
 from support.deploying.rendering import (
     CLUSTER_WIDE,
     KUBERNETES,
@@ -133,6 +134,20 @@ def test_what_the_chart_makes_itself_is_new_each_time_and_fits_together() -> Non
 
 def _decoded(secret: Object) -> dict[str, str]:
     return {name: b64decode(text).decode() for name, text in secret["data"].items()}
+
+
+def test_a_setting_of_the_users_stands_in_the_place_of_the_charts_own() -> None:
+    settings = {"VOLERY_POD_IMAGE": "registry.example/science:1", "RETRIES": 3}
+    objects = charted({**TRIAL, "worker": {"settings": settings}})
+    found = named(objects, "ConfigMap", "volery-worker")["data"]
+    assert (found["VOLERY_POD_IMAGE"], found["RETRIES"]) == ("registry.example/science:1", "3")
+
+
+def test_a_forwarded_port_is_among_the_names_of_the_charts_own_certificate() -> None:
+    pem = _decoded(named(charted(TRIAL), "Secret", "volery-tls"))["tls.crt"]
+    certificate = load_pem_x509_certificate(pem.encode())
+    names = certificate.extensions.get_extension_for_class(SubjectAlternativeName).value
+    assert {"localhost", "volery-control-plane.volery.svc"} <= set(names.get_values_for_type(DNSName))
 
 
 def test_a_changed_setting_rolls_the_pods_that_read_it() -> None:

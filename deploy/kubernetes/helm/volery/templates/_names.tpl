@@ -48,7 +48,25 @@ capabilities:
   drop: [ALL]
 {{- end -}}
 
+{{- /* Settings as the user says them, else as the chart does: (dict "own" the chart's "root" $ "settings" the user's) */ -}}
+{{- define "volery.settings" -}}
+{{- $own := .own | fromYaml -}}
+{{- range $name, $value := merge (dict) .settings .root.Values.storage.environment $own }}
+{{ $name }}: {{ $value | toString | quote }}
+{{- end }}
+{{- end -}}
+
 {{- define "volery.controlPlaneSettings" -}}
+{{- $own := include "volery.controlPlaneOwnSettings" . -}}
+{{- include "volery.settings" (dict "own" $own "root" . "settings" .Values.controlPlane.settings) -}}
+{{- end -}}
+
+{{- define "volery.workerSettings" -}}
+{{- $own := include "volery.workerOwnSettings" . -}}
+{{- include "volery.settings" (dict "own" $own "root" . "settings" .Values.worker.settings) -}}
+{{- end -}}
+
+{{- define "volery.controlPlaneOwnSettings" -}}
 VOLERY_DATABASE_FILE: /etc/volery/database/url
 VOLERY_LISTEN: 0.0.0.0:8470
 VOLERY_DATA_LISTEN: 0.0.0.0:8471
@@ -62,12 +80,9 @@ VOLERY_DRAIN: {{ .Values.controlPlane.drain | quote }}
 VOLERY_METRICS: 0.0.0.0:9464
 VOLERY_METRICS_OPEN: "true"
 VOLERY_LOG_FORMAT: json
-{{- range $name, $value := merge (dict) .Values.controlPlane.settings .Values.storage.environment }}
-{{ $name }}: {{ $value | toString | quote }}
-{{- end }}
 {{- end -}}
 
-{{- define "volery.workerSettings" -}}
+{{- define "volery.workerOwnSettings" -}}
 VOLERY_SERVER: {{ printf "https://%s:8470" (include "volery.host" .) }}
 VOLERY_WORKER_LAUNCHER: kubernetes
 VOLERY_WORKER_SLOTS: {{ .Values.worker.slots | quote }}
@@ -80,9 +95,6 @@ VOLERY_WORKER_METRICS_OPEN: "true"
 VOLERY_WORKER_LOG_FORMAT: json
 {{- with .Values.worker.namespaces }}
 VOLERY_WATCHED_NAMESPACES: {{ join "," . | quote }}
-{{- end }}
-{{- range $name, $value := merge (dict) .Values.worker.settings .Values.storage.environment }}
-{{ $name }}: {{ $value | toString | quote }}
 {{- end }}
 {{- end -}}
 
