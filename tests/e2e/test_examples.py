@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
+import math
 import pickle
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -113,3 +116,23 @@ def test_a_table_is_described_the_same_with_and_without_an_engine(
     assert height.mean == pytest.approx(1.72, abs=0.02)
     assert height.smallest < height.mean < height.largest
     assert weight.deviation > 6  # what heights add to what is random by itself
+
+
+def test_the_plain_image_of_tasks_would_do_for_the_darts(remote: Remote) -> None:
+    module = load_module(str(EXAMPLES / "pi.py"))
+    remote.register(module.estimate)
+    estimated = remote.run(module.estimate, {"throwers": 3, "darts": 2000}, timeout=120).outputs
+    assert estimated == module.estimate(throwers=3, darts=2000)
+    assert estimated.darts == 6000
+    assert estimated.pi == pytest.approx(math.pi, abs=0.1)
+    # It is what the first execution on a cluster runs, in an image that has the SDK and nothing else.
+    imported = {name.partition(".")[0] for name in _imports(EXAMPLES / "pi.py")}
+    assert imported <= {"volery", *sys.stdlib_module_names}
+
+
+def _imports(file: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield node.module or ""
