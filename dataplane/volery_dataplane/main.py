@@ -150,6 +150,8 @@ async def run(settings: Settings) -> None:
     is_broken = serving.done()  # it ends only by a defect
     await worker.drain(0 if is_broken else settings.drain_grace)
     await logs.settle()
+    if not is_broken:
+        await worker.leave()
     for task in (serving, announcing, stopping, lagging):
         task.cancel()
     await asyncio.gather(serving, announcing, stopping, lagging, return_exceptions=True)

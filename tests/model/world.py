@@ -382,8 +382,12 @@ class World:
         worker = self.workers[name]
         if worker.drained is None:
 
+            async def drain() -> None:
+                await worker.worker.drain(3.0)
+                await worker.worker.leave()
+
             def begin() -> None:
-                worker.drained = asyncio.ensure_future(worker.worker.drain(3.0))
+                worker.drained = asyncio.ensure_future(drain())
 
             self.do(begin)
 

@@ -77,7 +77,9 @@ class HandWorker:
 
     @classmethod
     @asynccontextmanager
-    async def connected(cls, channel: grpc.aio.Channel, socket: str = "") -> AsyncIterator[HandWorker]:
+    async def connected(
+        cls, channel: grpc.aio.Channel, socket: str = "", name: str = "by-hand"
+    ) -> AsyncIterator[HandWorker]:
         """A worker over gRPC, or over a local socket where one is given."""
         call: Any
         if socket:
@@ -85,7 +87,7 @@ class HandWorker:
         else:
             call = WorkerServiceStub(channel).Work()  # type: ignore[no-untyped-call, call-arg]  # aio
         worker = cls(call)
-        await worker.say(hello=Hello(worker_id="by-hand", session_id=uuid.uuid4().hex))
+        await worker.say(hello=Hello(worker_id=name, session_id=uuid.uuid4().hex))
         heard = await worker.heard()
         assert heard.WhichOneof("message") == "welcome"
         worker.welcome = heard.welcome

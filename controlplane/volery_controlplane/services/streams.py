@@ -15,7 +15,7 @@ from collections.abc import AsyncIterator, Sequence
 from typing import Protocol
 
 import structlog
-from voleryidl.worker.v1.worker_service_pb2 import ExecutionLogs, Renewed, WorkRequest, WorkResponse
+from voleryidl.worker.v1.worker_service_pb2 import ExecutionLogs, Goodbye, Renewed, WorkRequest, WorkResponse
 
 from volery_controlplane.domain.errors import Invalid, Transient
 from volery_controlplane.services.dispatch import Dispatcher
@@ -163,8 +163,10 @@ class WorkStreams:
             alive = await self._work.renew(session, request.renewal)
             await outbox.write(WorkResponse(renewed=Renewed(number=request.renewal.number, alive=alive)))
         elif arm == "capacity":
-            session.capacity = request.capacity.executions
-            session.attempts = request.capacity.attempts
+            session.takes(request.capacity.executions, request.capacity.attempts)
             self._dispatcher.offer()
+        elif arm == "goodbye":
+            await self._work.leave(session)
+            await outbox.write(WorkResponse(goodbye=Goodbye()))
         else:
             raise Invalid(f"a worker cannot say {arm or 'nothing'} here")

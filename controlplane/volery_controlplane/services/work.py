@@ -90,7 +90,8 @@ class WorkerSession:
     """A worker's session, as one control plane sees it while the stream is open.
 
     `capacity` is how many more executions it takes; none once it is `draining`. `attempts` is how many
-    attempts it has places for, `placing` how many executions are being created for it. `inbox_sent` has
+    attempts it has places for, `claiming` how many it may be given by the claims under way, `placing` how
+    many executions are being created for it. `inbox_sent` has
     what the worker knows it holds, with how far each inbox was pushed down, so that nothing is pushed
     twice or before the execution itself; `inbox_waits` says that something was not pushed for that reason.
     Only the event loop writes here.
@@ -102,10 +103,16 @@ class WorkerSession:
     secret: bytes = field(repr=False)  # the installation's
     capacity: int = 0
     attempts: int = 0
+    claiming: int = 0
     placing: int = 0
     draining: bool = False
     inbox_sent: dict[int, int] = field(default_factory=dict)
     inbox_waits: bool = False
+
+    def takes(self, executions: int, attempts: int) -> None:
+        """Its worker says how many more it takes; what is under way to it is among them."""
+        self.capacity = executions - self.claiming - self.placing
+        self.attempts = attempts
 
     def claim(self, tx: Transaction, limit: int) -> list[Claim]:
         """Claims for this session; who delivers them counts them."""
@@ -289,6 +296,23 @@ class WorkService:
         measures.ended.update(outcome.ended_phases)
         measures.value_bytes += outcome.value_bytes
 
+    async def leave(self, session: WorkerSession) -> None:
+        """Ends the session of a worker that says goodbye; what it holds all the same becomes claimable.
+
+        It may have been claimed before the worker said that it drains, and told when it had gone.
+        """
+        session.draining, session.capacity = True, 0
+
+        def intention(tx: Transaction) -> int:
+            tx.sessions.end(session.session_id)
+            return tx.executions.release_session(session.session_id)
+
+        async def commit() -> None:
+            if await self._database.transact(intention):
+                self._wakeups.notify_work()
+
+        await self._to_its_end(commit())
+
     async def append_logs(self, session: WorkerSession, logs: Sequence[ExecutionLogs]) -> None:
         """Keeps pieces of logs; those of executions that the session does not hold are dropped.
 
@@ -324,8 +348,9 @@ class WorkService:
         room = [(session, session.capacity) for session in sessions if session.capacity > 0]
         if not room:
             return Claimed()
-        for session, _ in room:
+        for session, free in room:
             session.capacity = 0
+            session.claiming += free
 
         def intention(tx: Transaction) -> list[_Given]:
             given: list[_Given] = []
@@ -343,6 +368,9 @@ class WorkService:
             for session, free in room:
                 _add_room(session, free)
             raise
+        finally:
+            for session, free in room:
+                session.claiming -= free
         for each in outcome:
             session = each.session
             if not each.is_alive:  # its worker learns of it when it renews, if it lives at all

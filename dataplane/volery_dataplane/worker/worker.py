@@ -31,6 +31,7 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     Drain,
     ExecutionInbox,
     ExecutionReport,
+    Goodbye,
     HeldExecution,
     Hello,
     Park,
@@ -70,7 +71,7 @@ PART_BYTES = 1024 * 1024
 """A report above this size is sent in parts."""
 
 LAST_WORDS = 2.0
-"""Seconds that a draining worker waits until what it stopped is reported."""
+"""Seconds that a draining worker waits until what it stopped is reported, and then for its goodbye."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +135,7 @@ class Worker:
         self.connected = asyncio.Event()
         self._draining = False
         self._drained = asyncio.Event()
+        self._parted = asyncio.Event()
         self._hello_time = 0.0
         self._alarms = Alarms(self._walkings, self._ring, self._rung, clock)
         self._condemned: list[ExecutionReport] = []
@@ -190,10 +192,13 @@ class Worker:
         elif arm == "go_away":
             self._moving = True
             self._move()
+        elif arm == "goodbye":
+            self._parted.set()
 
     def disconnected(self) -> None:
         """The stream broke. What runs goes on, for as long as the lease lasts."""
         self._connected = self._moving = False
+        self._parted.set()
 
     def refused(self, why: str) -> None:
         """The control plane does not take this session up again."""
@@ -593,3 +598,16 @@ class Worker:
         self._alarms.cancel()
         if self._renewer is not None:
             self._renewer.cancel()
+
+    async def leave(self) -> None:
+        """Says goodbye once it has drained and said all else, and waits a little for the answer.
+
+        What was on its way here goes to others then, and not when the lease has run out.
+        """
+        if not self._connected:
+            return
+        self._parted.clear()
+        self._send(WorkRequest(goodbye=Goodbye()))
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS):
+                await self._parted.wait()

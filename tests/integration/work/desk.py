@@ -161,7 +161,7 @@ class Hand:
         self.desk.dispatcher.detach(self.session)
 
     def has_room_for(self, executions: int) -> None:
-        self.session.capacity = executions
+        self.session.takes(executions, 0)
         self.desk.dispatcher.offer()
 
 

@@ -363,3 +363,40 @@ async def test_what_somebody_has_locked_while_work_is_handed_out_is_looked_for_a
     await desk.settle()
     assert hand.read().known == {key: 1}
     assert not desk.hints.work, "nothing is left to look for"
+
+
+async def test_what_is_given_to_a_worker_that_leaves_goes_to_another_one_at_once(desk: Desk) -> None:
+    """Claimed before it was known that the worker drains, told when it did not listen any more."""
+    leaving = await desk.connect("w1", "s1")
+    key = await desk.create()
+    other = await desk.connect("w2", "s2")
+    leaving.has_room_for(0)
+    await desk.settle()
+    await desk.work.leave(leaving.session)
+    await desk.settle()
+    assert other.read().known == {key: 2}
+    late = await desk.create()
+    await desk.settle()
+    assert leaving.read().known.keys() == {key}
+    assert other.read().known == {key: 2, late: 1}
+    assert (await leaving.report(key, node_event("n0", QUEUED))).refusal == STALE
+    with pytest.raises(Stale):
+        await desk.connect("w1", "s1")
+
+
+async def test_a_worker_that_says_how_many_it_takes_while_it_is_given_some_gets_no_more_than_that(
+    desk: Desk,
+) -> None:
+    hand = await desk.connect(room=3)
+    await desk.settle()
+    place = desk.dispatcher.reserve("")
+    assert place is not None
+    claiming = asyncio.ensure_future(desk.dispatcher.dispatch())
+    await asyncio.sleep(0)  # its room is taken off, and nobody knows yet how much of it is used
+    hand.has_room_for(0)
+    await claiming
+    place.give_back()
+    assert hand.session.capacity == 0
+    await desk.create()
+    await desk.settle()
+    assert hand.read().known == {}

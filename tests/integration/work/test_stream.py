@@ -34,9 +34,11 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     Capacity,
     ExecutionLogs,
     GetValuesRequest,
+    Goodbye,
     Hello,
     LogBatch,
     NodeOutput,
+    Renewal,
     ValueRef,
     WorkRequest,
     WorkResponse,
@@ -103,6 +105,23 @@ async def test_a_batch_of_logs_that_fails_takes_no_later_one_with_it(wire: Wire,
         answer = await tail.read()
     assert [chunk.data for chunk in answer.chunks] == [b"good"]
     tail.cancel()
+
+
+async def test_goodbye_is_answered_when_others_can_have_what_was_given_to_whoever_says_it(
+    wire: Wire, worker: HandWorker, socket: str
+) -> None:
+    await wire.created("run")
+    given = await worker.take()
+    async with HandWorker.connected(wire.channel, socket, "another") as other:
+        await other.say(capacity=Capacity(executions=1))
+        await worker.say(goodbye=Goodbye())
+        while (await worker.heard()).WhichOneof("message") != "goodbye":
+            pass
+        assert (await other.take()).execution_key == given.execution_key
+    await worker.say(renewal=Renewal(number=1))
+    while (heard := await worker.heard()).WhichOneof("message") != "renewed":
+        pass
+    assert not heard.renewed.alive
 
 
 async def test_a_worker_that_says_what_cannot_be_said_is_told_so(worker: HandWorker) -> None:

@@ -8,7 +8,7 @@ from unit.dataplane.worker.stage import BUSY, INVALID, LEASE, Stage, phases
 from volery_dataplane.domain.walk import Walk
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.core.v1.task_pb2 import TaskTemplate
-from voleryidl.worker.v1.worker_service_pb2 import NodeSnapshot
+from voleryidl.worker.v1.worker_service_pb2 import Goodbye, NodeSnapshot, WorkResponse
 
 X = {"x": integer(1)}
 FIVE_MINUTES = 300
@@ -266,6 +266,37 @@ async def test_what_is_assigned_to_a_draining_worker_is_given_back_unbegun() -> 
     stage.launcher.succeed("n0")
     await stage.commit()
     await draining
+
+
+async def test_a_worker_that_has_drained_says_goodbye_and_goes_when_it_is_answered() -> None:
+    """What was on its way to it is given to others at once, and not when its lease has run out."""
+    stage = Stage()
+    stage.connect(lease=1_000)
+    await stage.worker.drain(60)
+    assert stage.said("goodbye") == []
+    leaving = asyncio.create_task(stage.worker.leave())
+    await stage.turn()
+    assert len(stage.said("goodbye")) == 1
+    assert not leaving.done()
+    stage.worker.received(WorkResponse(goodbye=Goodbye()))
+    await leaving
+
+
+async def test_a_worker_whose_goodbye_is_not_answered_goes_all_the_same() -> None:
+    for end in ("silence", "a broken line", "no line"):
+        stage = Stage()
+        stage.connect(lease=1_000)
+        await stage.worker.drain(60)
+        if end == "no line":
+            stage.worker.disconnected()
+        leaving = asyncio.create_task(stage.worker.leave())
+        await stage.turn()
+        assert leaving.done() == (end == "no line")
+        if end == "a broken line":
+            stage.worker.disconnected()
+            await stage.turn()
+            assert leaving.done()
+        await leaving
 
 
 # --- a long life ---

@@ -21,34 +21,38 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class WorkRequest(_message.Message):
-    __slots__ = ("hello", "capacity", "report_batch", "renewal", "log_batch")
+    __slots__ = ("hello", "capacity", "report_batch", "renewal", "log_batch", "goodbye")
     HELLO_FIELD_NUMBER: _ClassVar[int]
     CAPACITY_FIELD_NUMBER: _ClassVar[int]
     REPORT_BATCH_FIELD_NUMBER: _ClassVar[int]
     RENEWAL_FIELD_NUMBER: _ClassVar[int]
     LOG_BATCH_FIELD_NUMBER: _ClassVar[int]
+    GOODBYE_FIELD_NUMBER: _ClassVar[int]
     hello: Hello
     capacity: Capacity
     report_batch: ReportBatch
     renewal: Renewal
     log_batch: LogBatch
-    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., report_batch: _Optional[_Union[ReportBatch, _Mapping]] = ..., renewal: _Optional[_Union[Renewal, _Mapping]] = ..., log_batch: _Optional[_Union[LogBatch, _Mapping]] = ...) -> None: ...
+    goodbye: Goodbye
+    def __init__(self, hello: _Optional[_Union[Hello, _Mapping]] = ..., capacity: _Optional[_Union[Capacity, _Mapping]] = ..., report_batch: _Optional[_Union[ReportBatch, _Mapping]] = ..., renewal: _Optional[_Union[Renewal, _Mapping]] = ..., log_batch: _Optional[_Union[LogBatch, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
 
 class WorkResponse(_message.Message):
-    __slots__ = ("welcome", "assignment_batch", "acknowledgement_batch", "renewed", "inbox_batch", "go_away")
+    __slots__ = ("welcome", "assignment_batch", "acknowledgement_batch", "renewed", "inbox_batch", "go_away", "goodbye")
     WELCOME_FIELD_NUMBER: _ClassVar[int]
     ASSIGNMENT_BATCH_FIELD_NUMBER: _ClassVar[int]
     ACKNOWLEDGEMENT_BATCH_FIELD_NUMBER: _ClassVar[int]
     RENEWED_FIELD_NUMBER: _ClassVar[int]
     INBOX_BATCH_FIELD_NUMBER: _ClassVar[int]
     GO_AWAY_FIELD_NUMBER: _ClassVar[int]
+    GOODBYE_FIELD_NUMBER: _ClassVar[int]
     welcome: Welcome
     assignment_batch: AssignmentBatch
     acknowledgement_batch: AcknowledgementBatch
     renewed: Renewed
     inbox_batch: InboxBatch
     go_away: GoAway
-    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignment_batch: _Optional[_Union[AssignmentBatch, _Mapping]] = ..., acknowledgement_batch: _Optional[_Union[AcknowledgementBatch, _Mapping]] = ..., renewed: _Optional[_Union[Renewed, _Mapping]] = ..., inbox_batch: _Optional[_Union[InboxBatch, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ...) -> None: ...
+    goodbye: Goodbye
+    def __init__(self, welcome: _Optional[_Union[Welcome, _Mapping]] = ..., assignment_batch: _Optional[_Union[AssignmentBatch, _Mapping]] = ..., acknowledgement_batch: _Optional[_Union[AcknowledgementBatch, _Mapping]] = ..., renewed: _Optional[_Union[Renewed, _Mapping]] = ..., inbox_batch: _Optional[_Union[InboxBatch, _Mapping]] = ..., go_away: _Optional[_Union[GoAway, _Mapping]] = ..., goodbye: _Optional[_Union[Goodbye, _Mapping]] = ...) -> None: ...
 
 class WorkOpening(_message.Message):
     __slots__ = ("version", "metadata")
@@ -150,6 +154,10 @@ class Renewed(_message.Message):
     def __init__(self, number: _Optional[int] = ..., alive: _Optional[bool] = ...) -> None: ...
 
 class GoAway(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class Goodbye(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
