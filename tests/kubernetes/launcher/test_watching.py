@@ -193,7 +193,7 @@ async def test_output_goes_on_where_its_stream_was_cut_and_no_line_comes_twice(
     lines = "".join(f"{number}\n" for number in range(40))
     order = saying(
         order,
-        "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); [ $((i % 4)) = 0 ] && sleep 0.4; done; "
+        "i=0; while [ $i -lt 40 ]; do echo $i; i=$((i+1)); [ $((i % 4)) = 0 ] && sleep 0.8; done; "
         f"{own_stage.says(order, 4)}",
     )
     launcher.launch(order)

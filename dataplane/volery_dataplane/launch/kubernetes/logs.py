@@ -24,7 +24,7 @@ from volery_dataplane.worker.ports import AttemptKey, LogPiece, Stream
 log = structlog.get_logger(__name__)
 
 _PAUSE = 1.0  # seconds between two tries
-_TOLD = 5  # times that followers are told to end
+_LAST = 5.0  # seconds for connections to end
 _READERS = 8  # logs that are read at a time when their pods have ended
 _PLATFORM_BYTES = 64 * 1024
 _MISSING = (400, 404)  # no such pod, or a container that has not begun
@@ -73,7 +73,14 @@ class _Followed:
     path: Path | None = None
     file: BinaryIO | None = None
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    is_left: bool = False  # nobody follows it any more, whatever becomes of its stream
     task: asyncio.Task[None] | None = None
+
+    def leave(self) -> None:
+        """Ends its follower. The stream may break meanwhile, and a break is no reason to begin anew then."""
+        self.is_left = True
+        if self.task is not None:
+            self.task.cancel()
 
 
 class PodLogs:
@@ -98,7 +105,7 @@ class PodLogs:
             self._following += 1
             followed.task = asyncio.create_task(self._follow(followed))
             self._tasks.add(followed.task)
-            followed.task.add_done_callback(self._tasks.discard)
+            followed.task.add_done_callback(self._follower_ended)
 
     async def finish(self, key: AttemptKey, namespace: str, name: str, container: str) -> None:
         """A container has ended: returns when all its output is handed over, or is not to be had."""
@@ -111,7 +118,7 @@ class PodLogs:
                 if followed.task is not None:
                     await asyncio.wait([followed.task], timeout=self._settings.patience / 2)
                     if not followed.task.done():
-                        followed.task.cancel()
+                        followed.leave()
                         await asyncio.wait([followed.task])
                         await self._read_rest(followed)
                 else:
@@ -133,8 +140,7 @@ class PodLogs:
             followed = self._followed.pop(key, None)
             if followed is None:
                 continue
-            if followed.task is not None:
-                followed.task.cancel()
+            followed.leave()
             _discard(followed)
 
     async def tell_of(self, key: AttemptKey, namespace: str, name: str, containers: Sequence[str]) -> None:
@@ -150,32 +156,30 @@ class PodLogs:
             self._logged([LogPiece(key, Stream.PLATFORM, 0, b"".join(said)[:_PLATFORM_BYTES])])
 
     async def close(self) -> None:
-        """Ends what is followed."""
+        """Ends what is followed, also what was dropped before: its connections end with it."""
         self.drop(list(self._followed))
-        # Those too that were dropped before: their connections end with them. A cancellation that comes while
-        # a connection breaks is lost in that now and then, so it is said again.
-        for _ in range(_TOLD):
-            if not self._tasks:
-                return
-            for task in self._tasks:
-                task.cancel()
-            await asyncio.wait(self._tasks, timeout=_PAUSE)
+        if self._tasks:
+            await asyncio.wait(self._tasks, timeout=_LAST)
+
+    def _follower_ended(self, task: asyncio.Task[None]) -> None:
+        """Here and not in the task, which does not even begin when it is cancelled at once."""
+        self._tasks.discard(task)
+        self._following -= 1
+        if not task.cancelled() and (problem := task.exception()) is not None:
+            log.error("a log was not followed to its end", exc_info=problem)
 
     async def _follow(self, followed: _Followed) -> None:
-        try:
-            while True:
-                try:
-                    is_whole = await self._read(followed, follow=True)
-                except ApiRefusal as refusal:
-                    is_whole = False
-                    if refusal.status in _MISSING and followed.ended.is_set():
-                        return
-                if is_whole and await _within(followed.ended, _PAUSE):
+        while not followed.is_left:
+            try:
+                is_whole = await self._read(followed, follow=True)
+            except ApiRefusal as refusal:
+                is_whole = False
+                if refusal.status in _MISSING and followed.ended.is_set():
                     return
-                if not is_whole:
-                    await asyncio.sleep(_PAUSE)
-        finally:
-            self._following -= 1
+            if is_whole and await _within(followed.ended, _PAUSE):
+                return
+            if not is_whole:
+                await asyncio.sleep(_PAUSE)
 
     async def _read_rest(self, followed: _Followed) -> None:
         """Reads what there is of a log that grows no more, however often that takes; raises ApiRefusal."""
