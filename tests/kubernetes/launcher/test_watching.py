@@ -229,7 +229,7 @@ async def test_output_of_a_pod_that_was_deleted_is_kept(own_stage: Stage, hands:
     launcher.launch(order)
     await started(hands, order)
     (pod,) = await own_stage.pods()
-    body = {"gracePeriodSeconds": 1}
+    body = {"gracePeriodSeconds": 3}  # in which what it wrote is read
     await own_stage.api.call("DELETE", pods_path(own_stage.namespace, pod["metadata"]["name"]), body)
     await failure_of(hands, order)
     await hands.until(lambda: text_of(hands, order) == b"before\n")
