@@ -311,7 +311,7 @@ def test_an_aborted_run_ends_with_6_and_tells_why(cli: Cli, fifo: Path) -> None:
         while "running" not in process.stderr.readline():
             pass
         assert cli("abort", name, "--cause", "enough", "--wait").out == f"{name} is aborted\n"
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 6
     assert "enough" in err
     repeat = cli("abort", name)
@@ -326,7 +326,7 @@ def test_an_interrupted_follower_leaves_the_execution_running(cli: Cli, fifo: Pa
         while "running" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert f"volery watch {name}" in err
     assert f"volery abort {name}" in err
@@ -345,7 +345,7 @@ def test_logs_are_followed_until_the_end(cli: Cli, fifo: Path) -> None:
         assert process.stdout is not None
         assert process.stdout.readline().endswith("waiting\n")
         fifo.write_text("done")
-        process.communicate(timeout=60)
+        process.communicate(timeout=240)
     assert process.returncode == 0
 
 
@@ -423,7 +423,7 @@ def test_without_a_server_a_run_brings_its_own_engine_and_a_second_one_goes_on(t
         while "Stopping" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=240)
     assert process.returncode == 130
     assert "volery watch waiting" in err
     assert running_server(cli.home) is None
@@ -432,5 +432,5 @@ def test_without_a_server_a_run_brings_its_own_engine_and_a_second_one_goes_on(t
         while "running, attempt 2" not in process.stderr.readline():
             pass
         fifo.write_text("went on")
-        out, _ = process.communicate(timeout=60)
+        out, _ = process.communicate(timeout=240)
     assert (process.returncode, out) == (0, "went on\n")

@@ -62,7 +62,7 @@ def roomy(tmp_path: Path) -> Iterator[Planes]:
     yield from serving(Planes(tmp_path / "p", lease_seconds=2.0))
 
 
-def until_refused(caller: Caller, patience: float = 60) -> None:
+def until_refused(caller: Caller, patience: float = 180) -> None:
     """Has the caller's thread meet the full disk."""
     deadline = time.monotonic() + patience
     while not any("room" in said.message or "disk" in said.message for said in caller.refusals):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import sys
 import urllib.request
 from collections.abc import Iterator
@@ -72,26 +71,18 @@ def collector() -> Iterator[tuple[Collector, str]]:
     server.stop(None).wait()
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        number: int = probe.getsockname()[1]
-        return number
-
-
 def test_a_trace_joins_client_planes_and_task_and_logs_and_metrics_tell_of_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, collector: tuple[Collector, str]
 ) -> None:
     kept, endpoint = collector
-    ports = free_port(), free_port()
     for name, value in {
         "OTEL_EXPORTER_OTLP_ENDPOINT": endpoint,
         "OTEL_BSP_SCHEDULE_DELAY": "200",
         "VOLERY_LOG_FORMAT": "json",
         "VOLERY_LOG_LEVEL": "debug",
         "VOLERY_WORKER_LOG_LEVEL": "debug",
-        "VOLERY_METRICS": f"127.0.0.1:{ports[0]}",
-        "VOLERY_WORKER_METRICS": f"127.0.0.1:{ports[1]}",
+        "VOLERY_METRICS": "127.0.0.1:0",
+        "VOLERY_WORKER_METRICS": "127.0.0.1:0",
     }.items():
         monkeypatch.setenv(name, value)
     (tmp_path / "observed_flow.py").write_text(FLOW)
@@ -110,7 +101,7 @@ def test_a_trace_joins_client_planes_and_task_and_logs_and_metrics_tell_of_it(
                 run = remote.launch(flow.traced)
             outputs = run.wait().outputs
             failed = remote.launch(flow.failing).wait(check=False)
-        metrics = [scraped(port) for port in ports]
+        metrics = [scraped(planes.directory / f"{name}.log") for name in ("control-plane", "worker")]
     finally:
         planes.stop()
         sys.modules.pop("observed_flow", None)
@@ -125,8 +116,10 @@ def test_a_trace_joins_client_planes_and_task_and_logs_and_metrics_tell_of_it(
     logged(planes.directory, failed.name)
 
 
-def scraped(port: int) -> list[str]:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
+def scraped(log: Path) -> list[str]:
+    """The metrics of a plane, from where its log says that they are served."""
+    (line,) = [json.loads(line) for line in log.read_text().splitlines() if "metrics are served" in line]
+    with urllib.request.urlopen(f"http://{line['address']}/metrics") as answer:
         text: str = answer.read().decode()
         return text.splitlines()
 

@@ -37,7 +37,7 @@ SETTINGS = {
     "VOLERY_QUEUE_LIMIT": "60",
     "VOLERY_TRANSFERS_LIMIT": "8",
     "VOLERY_LISTENERS_PER_CALLER_LIMIT": str(WATCHERS),
-    "VOLERY_SLOW_READER_LIMIT": "2",
+    "VOLERY_SLOW_READER_LIMIT": "5",
 }
 
 pytestmark = pytest.mark.timeout(300)
@@ -118,7 +118,7 @@ async def test_idle_watchers_cost_little_and_the_next_one_is_told_to_come_back(p
         for call in calls:
             call.cancel()
         # The seats are free again as soon as the server has noticed.
-        for _ in range(200):
+        for _ in range(2_000):
             call = wire.executions.WatchExecution(request)
             if await _is_served(call):
                 call.cancel()
@@ -197,7 +197,7 @@ async def test_clients_that_do_not_read_are_given_up_and_hold_no_memory(planes: 
         print(f"8 clients that do not read 16 MiB each: {grown:.1f} MiB")
         assert grown < 64
         # All places are theirs, until they are given up: then this one is served.
-        served = wire.data.DownloadBlob(DownloadBlobRequest(sha256=sha256), timeout=60)
+        served = wire.data.DownloadBlob(DownloadBlobRequest(sha256=sha256), timeout=240)
         assert sum([len(piece.chunk) async for piece in served]) == len(content)
         async with refused(EXHAUSTED, "OVERLOADED") as refusal:
             while await calls[0].read():
