@@ -52,7 +52,7 @@ lint: install .build/third_party ## ruff, mypy, import rules, buf
 test: install ## Unit, integration and scenario tests, on SQLite and PostgreSQL
 	$(BIN)/pytest -q -n 2 -m "not crash and not docs and not deep and not kubernetes"
 
-test-deep: install ## Wheels in empty environments, the commands of the documentation, longer searches
+test-deep: install ## Wheels in empty environments, the commands of the documentation, GCS and Azure, longer searches
 	VOLERY_TEST_PROFILE=deep $(BIN)/pytest -q -m "docs or deep" tests
 
 test-kubernetes: install ## Pods on a real one-node cluster, which it brings up and takes down; needs Linux and root

@@ -83,9 +83,14 @@ def kept(directory: Path) -> Iterator[Path | None]:
         partial.rename(directory)
 
 
-def run(command: list[str], environment: dict[str, str] | None = None, check: bool = True) -> int:
+def run(
+    command: list[str],
+    environment: dict[str, str] | None = None,
+    check: bool = True,
+    directory: Path | None = None,
+) -> int:
     """Runs a command to its end; what it prints goes beside standard output, which belongs to the caller."""
-    done = subprocess.run(command, stdout=sys.stderr, env=environment, check=False)
+    done = subprocess.run(command, stdout=sys.stderr, env=environment, check=False, cwd=directory)
     if check and done.returncode:
         raise RuntimeError(f"{' '.join(command)} ended with {done.returncode}")
     return done.returncode

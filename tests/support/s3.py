@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import Protocol
 
 ACCESS_KEY = "AKIDEXAMPLE"
 SECRET_KEY = "not-a-secret"
@@ -36,6 +37,8 @@ class S3:
 
     host: str
     port: int
+
+    scheme = "s3"
 
     @property
     def endpoint(self) -> str:
@@ -130,8 +133,20 @@ class Faults:
     seen: list[str] = field(default_factory=list)
 
 
+class Listening(Protocol):
+    """A server of any kind."""
+
+    @property
+    def host(self) -> str:
+        """Where it listens."""
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+
+
 @contextmanager
-def proxy(server: S3, faults: Faults, host: str = "127.0.0.1") -> Iterator[str]:
+def proxy(server: Listening, faults: Faults, host: str = "127.0.0.1") -> Iterator[str]:
     """An endpoint before the server; requests go through it as `faults` say.
 
     Args:
@@ -162,7 +177,7 @@ def proxy(server: S3, faults: Faults, host: str = "127.0.0.1") -> Iterator[str]:
             kept = [
                 pair
                 for pair in answer.getheaders()
-                if pair[0].lower() not in ("connection", "content-length")
+                if pair[0].lower() not in ("connection", "content-length", "transfer-encoding")
             ]
             if self.command == "HEAD":
                 kept.append(("Content-Length", answer.getheader("Content-Length") or "0"))

@@ -25,7 +25,7 @@ REQUEST = timedelta(seconds=30)
 PATIENCE = timedelta(seconds=30)
 """How long a request is tried again, when the store is away or busy."""
 _ALLOW_HTTP = ("AWS_ALLOW_HTTP", "AZURE_ALLOW_HTTP", "GOOGLE_ALLOW_HTTP")
-_ENDPOINTS = {"s3": "aws_endpoint", "az": "azure_storage_endpoint"}
+_ENDPOINTS = {"s3": "aws_endpoint", "gs": "google_base_url", "az": "azure_storage_endpoint"}
 
 
 class NoSuchStore(ValueError):
@@ -115,8 +115,6 @@ def open_store(place: Place, endpoint: str = "") -> ObjectStore:
         ) from None
     options = {}
     if endpoint:
-        if place.scheme not in _ENDPOINTS:
-            raise NoSuchStore(f"an endpoint cannot be set for {place.scheme}://")
         options["config"] = {_ENDPOINTS[place.scheme]: endpoint}
     is_plain = any(os.environ.get(name, "").lower() in ("1", "true") for name in _ALLOW_HTTP)
     try:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
@@ -142,7 +142,14 @@ class ObjectStoreSweep:
         import obstore
 
         for begin in range(0, len(targets), BATCH):
-            await obstore.delete_async(self._store, list(targets[begin : begin + BATCH]))
+            batch = list(targets[begin : begin + BATCH])
+            try:
+                await obstore.delete_async(self._store, batch)
+            except FileNotFoundError:
+                # At GCS and at Azure what is gone already ends the request, at S3 it does not.
+                for target in batch:
+                    with suppress(FileNotFoundError):
+                        await obstore.delete_async(self._store, [target])
         return len(targets)
 
     @asynccontextmanager
@@ -156,7 +163,7 @@ class ObjectStoreSweep:
         try:
             yield (await obstore.head_async(self._store, place))["last_modified"]
         finally:
-            await obstore.delete_async(self._store, [place])
+            await self._remove_all([place])
 
 
 def _is_kept(path: str, stays: set[str]) -> bool:

@@ -19,11 +19,12 @@ import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
+from urllib.parse import quote, urlsplit
 
 from volery_controlplane.domain.errors import Invalid, Violation
 from volery_controlplane.services.ports import Presigned, StoredObject
 from volery_controlplane.storage.object_access import Place, not_found, open_store, outside, translated
-from volery_controlplane.storage.presigning import access_key, held_to
+from volery_controlplane.storage.presigning import access_key, held_to, with_plain_name
 
 if TYPE_CHECKING:
     from obstore import ObjectMeta
@@ -56,7 +57,8 @@ class ObjectBlobStore:
     def __init__(self, place: Place, public_endpoint: str = "", store: ObjectStore | None = None) -> None:
         self._place = place
         self._store = store if store is not None else open_store(place)
-        self._public = open_store(place, public_endpoint) if public_endpoint else self._store
+        # Names are signed from the bucket on.
+        self._signs = open_store(Place(place.scheme, place.bucket, ""), public_endpoint)
 
     @property
     def root(self) -> str:
@@ -139,9 +141,11 @@ class ObjectBlobStore:
                 self._store, f"{target}/", offset=after or None, chunk_size=min(limit, 1000)
             )
             async for page in listing:
+                # Azure knows no place to begin at, in older versions of its protocol, and tells all.
                 found += [
                     StoredObject(self._place.uri_of(each["path"]), each["path"], each["size"])
                     for each in page
+                    if each["path"] > after
                 ]
                 if len(found) >= limit:
                     break
@@ -151,13 +155,13 @@ class ObjectBlobStore:
         self, method: str, uri: str, lifetime: timedelta, size: int = 0, sha256: str = ""
     ) -> Presigned | None:
         """A URL by which content is read or written at the store itself."""
-        import obstore
-
         target = self._target(uri)
         if method == "PUT" and target.startswith("blobs/"):
             return None  # what gets its name by its hash is verified here, or anybody could give it any name
         with translated(uri):
-            url = await obstore.sign_async(self._public, method, target, lifetime)  # type: ignore[call-overload]  # each scheme's store signs
+            url = await self._signed(method, target, lifetime)
+        if not url:
+            return None
         headers: Mapping[str, str] = {}
         if method == "PUT" and self._place.scheme == "s3":
             secret = os.environ.get("AWS_SECRET_ACCESS_KEY", "")
@@ -168,6 +172,18 @@ class ObjectBlobStore:
         elif method == "PUT" and self._place.scheme == "az":
             headers = {"x-ms-blob-type": "BlockBlob"}
         return Presigned(url, headers)
+
+    async def _signed(self, method: str, target: str, lifetime: timedelta) -> str:
+        """A URL with a signature; "" where nobody here can sign it."""
+        import obstore
+
+        name = f"{self._place.prefix}/{target}".removeprefix("/")
+        # Of GCS the library takes the name for a part of a URL, which it signs as it stands.
+        path = quote(name) if self._place.scheme == "gs" else name
+        url: str = await obstore.sign_async(self._signs, method, path, lifetime)  # type: ignore[call-overload]  # each scheme's store signs
+        if self._place.scheme == "az" and "%" in urlsplit(url).path:
+            return with_plain_name(url, f"{self._place.bucket}/{name}", os.environ)
+        return url
 
     def _target(self, uri: str) -> str:
         target = self._place.target(uri)

@@ -1,4 +1,4 @@
-"""What tasks reach the store with: URLs of a real server, on a directory and on S3, which may fail."""
+"""What tasks reach the store with: URLs of a real server, on a directory and on stores that may fail."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 import pytest
 from support.databases import fresh_sqlite
+from support.object_servers import OBJECT_STORES, object_server
 from support.plane_thread import serving
-from support.s3 import Faults, proxy, s3_server
+from support.s3 import Faults, proxy
 from volery._pod import process
 from volery._signed_storage import Access, SignedStorage
 from volery.context import TaskContext
@@ -46,21 +47,21 @@ class Shop:
         return SignedStorage(Access(self.plane.data_server), patience)
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", *OBJECT_STORES])
 def shop(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     faults = Faults()
-    server = s3_server()
+    is_file = request.param == "file"
+    server = object_server("s3" if is_file else request.param)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
     with tempfile.TemporaryDirectory(prefix="volery-") as name, proxy(server, faults) as endpoint:
         directory = Path(name)
-        is_file = request.param == "file"
         settings = Settings(
             database=fresh_sqlite(directory),
             synchronous="off",
             listen=f"unix://{directory / 'socket'}",
-            storage=directory / "storage" if is_file else f"s3://{server.bucket()}",
-            storage_public_endpoint="" if is_file else endpoint,
+            storage=directory / "storage" if is_file else f"{server.scheme}://{server.bucket()}",
+            storage_public_endpoint="" if is_file else f"{endpoint}{urlsplit(server.endpoint).path}",
             data_listen="127.0.0.1:0",
             blob_size_limit=64 * MIB,
         )
@@ -125,7 +126,7 @@ def test_what_is_not_there_or_not_ones_own_is_told_at_once(shop: Shop) -> None:
         wrong.read(f"{shop.prefix()}/x")
 
 
-@pytest.mark.parametrize("shop", ["s3"], indirect=True)
+@pytest.mark.parametrize("shop", OBJECT_STORES, indirect=True)
 def test_a_store_that_fails_or_breaks_off_is_asked_again_and_a_read_goes_on_where_it_was(shop: Shop) -> None:
     storage = shop.storage()
     content = os.urandom(6 * MIB)
@@ -148,7 +149,7 @@ def test_a_store_that_fails_or_breaks_off_is_asked_again_and_a_read_goes_on_wher
     assert len(sent) == 6
 
 
-@pytest.mark.parametrize("shop", ["s3"], indirect=True)
+@pytest.mark.parametrize("shop", OBJECT_STORES, indirect=True)
 def test_a_store_that_stays_away_is_given_up_and_told(shop: Shop) -> None:
     shop.faults.fail = lambda method, path: True
     with pytest.raises(StorageError, match=r"cannot write .*503"):
@@ -185,7 +186,7 @@ def test_a_workspace_takes_urls_where_the_store_is_not_of_this_machine(tmp_path:
         storage_of("s3://bucket/x")
 
 
-@pytest.mark.parametrize("shop", ["s3"], indirect=True)
+@pytest.mark.parametrize("shop", OBJECT_STORES, indirect=True)
 def test_a_pod_reads_its_code_and_inputs_from_the_store_by_urls(shop: Shop, tmp_path: Path) -> None:
     access = f"\n\n\n{shop.plane.data_server}"
     context = TaskContext("demo/development/e", "n0", 1, shop.prefix(), access=access)

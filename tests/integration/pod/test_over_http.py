@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 from support import pods_within
 from support.entry import bundle_of
+from support.object_servers import OBJECT_STORES, object_server
 from support.planes import Planes
-from support.s3 import s3_server
 from support.type_texts import type_of
 from volery.remote import Remote
 from volery_rules.verdicts import Elsewhere, Sealed, attempt_tag, read
@@ -29,12 +29,12 @@ def fill(size: int) -> str:
 """
 
 
-@pytest.fixture
-def planes(tmp_path: Path) -> Iterator[Planes]:
-    server = s3_server()
+@pytest.fixture(params=OBJECT_STORES)
+def planes(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Planes]:
+    server = object_server(request.param)
     planes = Planes(
         tmp_path / "p",
-        storage_url=f"s3://{server.bucket()}/volery",
+        storage_url=f"{server.scheme}://{server.bucket()}/volery",
         serving=("--data-listen", "127.0.0.1:0", "--synchronous", "off"),
         environment={**server.environment(), "VOLERY_WORKER_STORAGE_ACCESS": "data-server"},
     )
@@ -46,12 +46,12 @@ def planes(tmp_path: Path) -> Iterator[Planes]:
         planes.kill_all()
 
 
-def opened(left: object) -> AttemptVerdict:
+def opened(left: object, planes: Planes) -> AttemptVerdict:
     assert isinstance(left, list)
     message, content = left
     found = read(message, TAG)
     assert isinstance(found, Elsewhere)
-    assert found.uri.startswith("s3://")
+    assert found.uri.startswith(planes.storage_url)
     sealed = found.opened(base64.b64decode(content))
     assert isinstance(sealed, Sealed)
     return sealed.verdict
@@ -62,9 +62,9 @@ def test_code_outputs_and_verdict_go_by_signed_urls(planes: Planes) -> None:
     with Remote(planes.target) as remote:
         remote.register(pods_within.run_within)
         run = remote.launch(pods_within.run_within, {"size": 100_000, "code": code})
-        verdict = opened(run.wait(240).outputs)
+        verdict = opened(run.wait(240).outputs, planes)
     kept = verdict.outputs.literals["o0"].offloaded_value
-    assert kept.uri.startswith("s3://"), verdict
+    assert kept.uri.startswith(planes.storage_url), verdict
     assert kept.size_bytes > 100_000
 
 
@@ -76,8 +76,8 @@ def test_files_of_programs_go_by_signed_urls(planes: Planes) -> None:
     with Remote(planes.target) as remote:
         remote.register(pods_within.move_within)
         run = remote.launch(pods_within.move_within, {"interface": told})
-        verdict = opened(run.wait(240).outputs)
+        verdict = opened(run.wait(240).outputs, planes)
     found = verdict.outputs.literals
     assert found["lines"].integer_value == 1000
     assert found["sent"].blob_value.sha256 == hashlib.sha256(b"GIVEN\n" * 1000).hexdigest()
-    assert found["sent"].blob_value.uri.startswith("s3://")
+    assert found["sent"].blob_value.uri.startswith(planes.storage_url)

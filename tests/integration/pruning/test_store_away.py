@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from integration.pruning.house import House, policy
 from structlog.testing import capture_logs
-from support.s3 import s3_server
+from support.object_servers import OBJECT_STORES, object_server
 from volery_controlplane.assembly import Monotonic
 from volery_controlplane.loops.pruning import prune
 from volery_controlplane.services.pruning import Pruner
@@ -16,12 +16,13 @@ from volery_controlplane.storage.object_access import Place, open_store
 from volery_controlplane.storage.object_sweeping import ObjectStoreSweep
 
 
+@pytest.mark.parametrize("kind", OBJECT_STORES)
 async def test_a_store_that_does_not_do_what_it_is_asked_is_told_of_in_a_line_and_asked_again(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, kind: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in s3_server().environment().items():
+    for name, value in object_server(kind).environment().items():
         monkeypatch.setenv(name, value)
-    place = Place.parse("s3://nobody-made-this-bucket")
+    place = Place.parse(f"{kind}://nobody-made-this-bucket")
     sweep = ObjectStoreSweep(place, open_store(place))
     pruner = Pruner(house.database, sweep, house.references, policy(), Monotonic(), "p1", rest=0.0)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
-from support.s3 import s3_server
+from support.object_servers import OBJECT_STORES, object_server
 from volery_controlplane.services.ports import BlobStore
 from volery_controlplane.storage.opening import Sweep, open_storage
 
@@ -24,13 +24,13 @@ class Store:
         return f"{self.blobs.root}/{quote(target)}"
 
 
-@pytest.fixture(params=["file", "s3"])
+@pytest.fixture(params=["file", *OBJECT_STORES])
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     if request.param == "file":
         made = open_storage(tmp_path / "storage")
         return Store("file", made.blobs, made.sweep)
-    server = s3_server()
+    server = object_server(request.param)
     for name, value in server.environment().items():
         monkeypatch.setenv(name, value)
-    made = open_storage(f"s3://{server.bucket()}/an installation")
-    return Store("s3", made.blobs, made.sweep)
+    made = open_storage(f"{server.scheme}://{server.bucket()}/an installation")
+    return Store(server.scheme, made.blobs, made.sweep)

@@ -22,8 +22,8 @@ import pytest
 from integration.wire.test_attempt_tokens import begun, token_of
 from integration.wire.test_data import download
 from support.hand_worker import HandWorker, execution_event, node_event
+from support.object_servers import OBJECT_STORES, object_server
 from support.packages import chain, package
-from support.s3 import s3_server
 from support.wire import Wire, refused
 from volery_controlplane.assembly import ControlPlane
 from volery_controlplane.domain import data_urls
@@ -48,7 +48,7 @@ def kind(request: pytest.FixtureRequest) -> str:
     return str(getattr(request, "param", "file"))
 
 
-both = pytest.mark.parametrize("kind", ["file", "s3"], indirect=True)
+every = pytest.mark.parametrize("kind", ["file", *OBJECT_STORES], indirect=True)
 
 
 @pytest.fixture
@@ -56,11 +56,11 @@ def settings(settings: Settings, kind: str, monkeypatch: pytest.MonkeyPatch) -> 
     settings = replace(
         settings, data_listen="127.0.0.1:0", authentication="required", projects=("demo", "other")
     )
-    if kind == "s3":
-        server = s3_server()
+    if kind != "file":
+        server = object_server(kind)
         for name, value in server.environment().items():
             monkeypatch.setenv(name, value)
-        settings = replace(settings, storage=f"s3://{server.bucket()}/root")
+        settings = replace(settings, storage=f"{kind}://{server.bucket()}/root")
     return settings
 
 
@@ -151,7 +151,7 @@ def own(of: Assignment, root: str, path: str = "n0", attempt: int = 1) -> str:
 # What URLs do
 
 
-@both
+@every
 @pytest.mark.parametrize("size", [0, 1, 3 * MIB + 17])
 async def test_an_attempt_writes_below_its_own_place_and_reads_it_back(
     admin: Wire, worker: HandWorker, size: int
@@ -166,7 +166,7 @@ async def test_an_attempt_writes_below_its_own_place_and_reads_it_back(
     assert await download(task, uri=uri) == content
 
 
-@both
+@every
 async def test_what_lies_below_a_prefix_is_given_in_pages(
     admin: Wire, worker: HandWorker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,7 +219,7 @@ async def test_a_part_is_read_where_a_part_is_asked_for(admin: Wire, worker: Han
     assert (await send("GET", signed.url)).headers["Content-Length"] == "10"
 
 
-@both
+@every
 async def test_content_gets_its_name_by_its_hash_only_when_it_has_it(admin: Wire) -> None:
     content = b"content"
     root = await root_of(admin)
@@ -255,7 +255,7 @@ async def send_chunked(url: str, pieces: list[bytes]) -> int:
 # Who gets which
 
 
-@both
+@every
 async def test_an_attempt_gets_nothing_of_others(admin: Wire, worker: HandWorker) -> None:
     assignment = await begun(admin, worker)
     task = admin.bearing(token_of(assignment))
@@ -300,7 +300,7 @@ async def test_an_attempt_gets_nothing_of_others(admin: Wire, worker: HandWorker
         await sign(admin, prefixes=[f"{root}/executions"])
 
 
-@both
+@every
 async def test_an_attempt_reads_what_its_execution_was_given_of_another(
     admin: Wire, worker: HandWorker
 ) -> None:
