@@ -28,7 +28,7 @@ from voleryidl.project.v1.project_service_pb2 import GetServerInfoResponse
 from volery_controlplane.domain.limits import Limits as ContentLimits
 from volery_controlplane.domain.principals import ANONYMOUS, Role
 from volery_controlplane.domain.references import References
-from volery_controlplane.grpc.addresses import Protection, TcpAddress, parse, reachable
+from volery_controlplane.grpc.addresses import Protection, TcpAddress, check_url, parse, reachable
 from volery_controlplane.grpc.admission import AdmissionLimits
 from volery_controlplane.grpc.data import DataServicer
 from volery_controlplane.grpc.engine import EngineServicer
@@ -203,6 +203,8 @@ class ControlPlane:
             found = parse(settings.data_listen, Protection(settings.authentication == "required", tls))
             assert isinstance(found, TcpAddress), "the settings are checked"
             data_listen = found
+            if settings.data_public_address:
+                check_url(settings.data_public_address)
             check_installed()
         if tls:
             self._tls = await asyncio.to_thread(_tls, settings)

@@ -12,6 +12,7 @@ import socket
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 LONGEST_SOCKET_PATH = 103
 """Bytes that every system takes; Linux allows 107, macOS 103."""
@@ -130,6 +131,27 @@ def parse(text: str, protection: Protection = Protection()) -> Address:  # froze
                 " --tls-certificate and --tls-key, or listen on unix:///path or 127.0.0.1:PORT"
             )
     return TcpAddress(host, int(port))
+
+
+def check_url(url: str) -> None:
+    """Refuses a URL that a server is to be known by where others on the way could read what is sent to it.
+
+    Args:
+        url: `http://…` or `https://…`.
+
+    Raises:
+        UnsafeAddress: it is neither secured nor of this machine, or is none.
+    """
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UnsafeAddress(f"{url!r} is no address: write https://host:port") from None
+    if parts.scheme != "https" and not _is_loopback(parts.hostname or ""):
+        raise UnsafeAddress(
+            f"refusing to be known as {url}: without TLS tokens and signed URLs would cross the network"
+            " readable. Name an https:// address: of this server with --tls-certificate and --tls-key, or of"
+            " what speaks TLS before it"
+        )
 
 
 def reachable(address: Address, *, tls: bool) -> str:

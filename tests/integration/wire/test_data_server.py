@@ -518,6 +518,24 @@ async def test_it_listens_where_others_reach_it_only_with_authentication_and_tls
         await plane.start()
 
 
+async def test_it_is_not_known_by_an_address_on_whose_way_others_read_what_is_sent(
+    settings: Settings,
+) -> None:
+    plane = ControlPlane(replace(settings, data_public_address="http://data.example"))
+    with pytest.raises(UnsafeAddress, match=r"readable.*https://"):
+        await plane.start()
+
+
+@pytest.mark.parametrize("address", ["https://data.example", "http://localhost:8471"])
+async def test_it_is_known_by_an_address_that_is_secured_or_of_this_machine(
+    settings: Settings, address: str
+) -> None:
+    plane = ControlPlane(replace(settings, data_public_address=address))
+    await plane.start()
+    assert plane.data_server == address
+    await plane.stop()
+
+
 async def test_who_sends_nothing_is_given_up(settings: Settings) -> None:
     plane = ControlPlane(
         replace(settings, authentication="off", slow_reader_limit=timedelta(milliseconds=200))

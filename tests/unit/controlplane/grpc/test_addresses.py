@@ -5,7 +5,7 @@ import stat
 from pathlib import Path
 
 import pytest
-from volery_controlplane.grpc.addresses import TcpAddress, UnixSocket, UnsafeAddress, parse
+from volery_controlplane.grpc.addresses import TcpAddress, UnixSocket, UnsafeAddress, check_url, parse
 
 
 @pytest.mark.parametrize(
@@ -72,3 +72,18 @@ def test_a_directory_that_everybody_may_write_is_refused(tmp_path: Path) -> None
     tmp_path.chmod(0o777)
     with pytest.raises(UnsafeAddress, match="written by everybody"):
         UnixSocket(tmp_path / "socket").prepare()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://data.example", "http://localhost:1", "http://127.0.0.2", "http://[::1]:1"]
+)
+def test_a_server_may_be_known_by_what_is_secured_or_of_this_machine(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url", ["http://data.example", "http://10.0.0.7:1", "http://localhost.example", "http://", "http://["]
+)
+def test_a_server_may_not_be_known_by_what_others_can_listen_to(url: str) -> None:
+    with pytest.raises(UnsafeAddress, match="https://"):
+        check_url(url)
