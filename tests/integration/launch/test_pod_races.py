@@ -1,4 +1,4 @@
-"""Orders of events that a launcher of pods must stand, played by an API server that waits where it is told."""
+"""Orders of events that a launcher of pods must stand, played by an API server that waits as it is told."""
 
 from __future__ import annotations
 
