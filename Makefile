@@ -15,15 +15,23 @@ help: ## Say what can be made
 
 install: $(VENV)/.installed ## Make .venv with the six distributions and all tools
 
+# What uv cannot install it says within seconds, and pip could not install either: it would try one version of a
+# package after the other for hours, and leave each on the disk. So pip is asked where uv cannot be had at all,
+# and given up in time.
+PIP_PATIENCE ?= 1800
+install_into = if $(PY) -m uv --version >/dev/null 2>&1; then $(PY) -m uv pip install -q -p $(1) $(2); else \
+  echo "uv cannot be had here; pip installs into $(1) instead, for $(PIP_PATIENCE) s at most" >&2; \
+  $(1) -m pip install -q -U pip && \
+  $(PY) -c 'import subprocess, sys; subprocess.run(sys.argv[2:], check=True, timeout=float(sys.argv[1]))' \
+    $(PIP_PATIENCE) $(1) -m pip install -q --no-cache-dir $(2); fi
+
 $(VENV)/.installed: $(MANIFESTS)
 	$(PYTHON3) -m venv $(VENV)
-	@$(PY) -m pip install -q --disable-pip-version-check -U pip uv || $(PY) -m pip install -q -U pip
-	@$(PY) -m uv pip install -q -p $(PY) $(MEMBERS) --group dev \
-	  || (echo "uv failed; trying pip" && $(PY) -m pip install -q $(MEMBERS) --group dev)
+	@$(PY) -m pip install -q --disable-pip-version-check -U pip uv || true
+	@$(call install_into,$(PY),$(MEMBERS) --group dev)
 	@# Moto and the Kubernetes client want different versions of one package, so the S3 server lives apart.
 	@test -x $(VENV)/s3/bin/python || $(PYTHON3) -m venv $(VENV)/s3
-	@$(PY) -m uv pip install -q -p $(VENV)/s3/bin/python --group s3 \
-	  || (echo "uv failed; trying pip" && $(VENV)/s3/bin/python -m pip install -q -U pip && $(VENV)/s3/bin/python -m pip install -q --group s3)
+	@$(call install_into,$(VENV)/s3/bin/python,--group s3)
 	@# Every process that a test or a demo starts imports these; a cache halves its start, even where the
 	@# environment forbids Python to write one by the way.
 	@env -u PYTHONDONTWRITEBYTECODE $(PY) -m compileall -q -j 2 -x '/(sklearn|scipy|pandas|pyarrow|mypy|joblib)/|/tests?/' \
