@@ -331,7 +331,9 @@ class ControlPlane:
         exchange: Exchange | None,
     ) -> _Parts:
         settings = self.settings
-        storage = open_storage(settings.storage, settings.storage_public_endpoint)
+        storage = open_storage(
+            settings.storage, settings.storage_public_endpoint, settings.unheld_uploads == "data-server"
+        )
         blobs = storage.blobs
         platform = settings.platform_resources()
         wakeups = self.wakeups = LocalWakeups() if exchange is None else SharedWakeups(exchange)

@@ -174,6 +174,11 @@ def _parser() -> argparse.ArgumentParser:
     storage = "the object store: a directory, or s3://bucket/prefix, gs://…, az://…"
     serve.add_argument("--storage", type=read_storage, help=storage)
     serve.add_argument("--storage-public-endpoint", help="its service's URL as tasks and clients know it")
+    serve.add_argument(
+        "--unheld-uploads",
+        choices=("store", "data-server"),
+        help="which way content goes that the store cannot hold to its size and checksum",
+    )
     serve.add_argument("--data-listen", help="host:port of the data server; none unless given")
     serve.add_argument("--data-public-address", help="its URL as tasks and clients know it")
     serve.add_argument(

@@ -67,6 +67,8 @@ class Settings:
         storage: the object store: a directory, or `s3://bucket/prefix`, `gs://…`, `az://…`.
         storage_public_endpoint: the object store's service as tasks and clients know it, where they know it
             by another URL than this server.
+        unheld_uploads: which way content goes that the object store cannot hold to its size and SHA-256 by a
+            signed URL: `store`, straight there, and its reader checks; `data-server`, which verifies it.
         data_listen: `host:port` of the data server, over which content is read and written by signed URLs;
             empty for none.
         data_public_address: the URL by which tasks and clients know the data server; what it listens on where
@@ -153,6 +155,7 @@ class Settings:
     reflection: bool = True
     storage: Path | str = Path("storage")
     storage_public_endpoint: str = ""
+    unheld_uploads: str = "store"
     data_listen: str = ""
     data_public_address: str = ""
     data_transfers_limit: int = 64
@@ -278,6 +281,10 @@ class Settings:
             raise BadSetting(f"storage is a directory or a URL, not {self.storage!r}")
         if self.storage_public_endpoint and isinstance(self.storage, Path):
             raise BadSetting("storage_public_endpoint is of an object store, and storage is a directory")
+        if self.unheld_uploads not in ("store", "data-server"):
+            raise BadSetting(f"unheld_uploads must be store or data-server, not {self.unheld_uploads!r}")
+        if self.unheld_uploads == "data-server" and not self.data_listen:
+            raise BadSetting("unheld_uploads=data-server takes a data server: data_listen")
         if not self.domains:
             raise BadSetting("domains must name at least one domain")
         self.policy()

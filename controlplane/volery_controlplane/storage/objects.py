@@ -16,7 +16,7 @@ import asyncio
 import base64
 import hashlib
 import os
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote, urlsplit
@@ -49,13 +49,21 @@ class ObjectBlobStore:
         public_endpoint: the URL of the service in presigned URLs, where tasks and clients know it by another
             than this server does.
         store: the open store; opened here where not given.
+        verifies_unheld: no URL is signed for an upload that the store cannot hold to its size and checksum.
 
     Raises:
         NoSuchStore: it cannot be opened.
     """
 
-    def __init__(self, place: Place, public_endpoint: str = "", store: ObjectStore | None = None) -> None:
+    def __init__(
+        self,
+        place: Place,
+        public_endpoint: str = "",
+        store: ObjectStore | None = None,
+        verifies_unheld: bool = False,
+    ) -> None:
         self._place = place
+        self._verifies_unheld = verifies_unheld
         self._store = store if store is not None else open_store(place)
         # Names are signed from the bucket on.
         self._signs = open_store(Place(place.scheme, place.bucket, ""), public_endpoint)
@@ -162,16 +170,16 @@ class ObjectBlobStore:
             url = await self._signed(method, target, lifetime)
         if not url:
             return None
-        headers: Mapping[str, str] = {}
-        if method == "PUT" and self._place.scheme == "s3":
-            secret = os.environ.get("AWS_SECRET_ACCESS_KEY", "")
-            if secret and access_key(url) == os.environ.get("AWS_ACCESS_KEY_ID"):
-                checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
-                headers = {"content-length": str(size), "x-amz-checksum-sha256": checksum}
-                url = held_to(url, method, headers, secret)
-        elif method == "PUT" and self._place.scheme == "az":
-            headers = {"x-ms-blob-type": "BlockBlob"}
-        return Presigned(url, headers)
+        if method != "PUT":
+            return Presigned(url, {})
+        secret = os.environ.get("AWS_SECRET_ACCESS_KEY", "")
+        if self._place.scheme == "s3" and secret and access_key(url) == os.environ.get("AWS_ACCESS_KEY_ID"):
+            checksum = base64.b64encode(bytes.fromhex(sha256)).decode()
+            headers = {"content-length": str(size), "x-amz-checksum-sha256": checksum}
+            return Presigned(held_to(url, method, headers, secret), headers)
+        if self._verifies_unheld:
+            return None
+        return Presigned(url, {"x-ms-blob-type": "BlockBlob"} if self._place.scheme == "az" else {})
 
     async def _signed(self, method: str, target: str, lifetime: timedelta) -> str:
         """A URL with a signature; "" where nobody here can sign it."""

@@ -31,12 +31,13 @@ class Storage:
     sweep: Sweep
 
 
-def open_storage(where: str | Path, public_endpoint: str = "") -> Storage:
+def open_storage(where: str | Path, public_endpoint: str = "", verifies_unheld: bool = False) -> Storage:
     """Opens a store.
 
     Args:
         where: a directory, or the URL of an object store.
         public_endpoint: see `ObjectBlobStore`.
+        verifies_unheld: see there; a directory's uploads are verified in any case.
 
     Raises:
         NoSuchStore: it cannot be opened.
@@ -46,4 +47,6 @@ def open_storage(where: str | Path, public_endpoint: str = "") -> Storage:
         return Storage(FileBlobStore(directory), FileSweep(directory))
     place = Place.parse(where)
     store = open_store(place)
-    return Storage(ObjectBlobStore(place, public_endpoint, store), ObjectStoreSweep(place, store))
+    return Storage(
+        ObjectBlobStore(place, public_endpoint, store, verifies_unheld), ObjectStoreSweep(place, store)
+    )

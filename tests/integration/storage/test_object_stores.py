@@ -280,6 +280,19 @@ def _amazons_signature(parts: SplitResult, headers: Mapping[str, str], query: Ma
     return subprocess.run(command, input=told, capture_output=True, text=True, check=True).stdout.strip()
 
 
+async def test_uploads_that_the_store_cannot_hold_to_what_they_are_go_elsewhere_where_that_is_asked_for(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs, trusting = ObjectBlobStore(place, verifies_unheld=True), ObjectBlobStore(place)
+    uri = f"{place.uri}/executions/p/d/e/u/n0/1/x"
+    upload = await blobs.presigned("PUT", uri, timedelta(hours=1), 7, sha(b"content"))
+    assert (upload is not None) == (place.scheme == "s3")
+    assert await blobs.presigned("GET", uri, timedelta(hours=1)) is not None
+    monkeypatch.delenv("AWS_SECRET_ACCESS_KEY", raising=False)  # as where a machine's role signs
+    assert await blobs.presigned("PUT", uri, timedelta(hours=1), 7, sha(b"content")) is None
+    assert await trusting.presigned("PUT", uri, timedelta(hours=1), 7, sha(b"content")) is not None
+
+
 async def test_nobody_gives_a_hash_to_content_that_was_not_verified(place: Place) -> None:
     uri = f"{place.uri}/{target(b'x')}"
     blobs = ObjectBlobStore(place)

@@ -22,7 +22,7 @@ import pytest
 from integration.wire.test_attempt_tokens import begun, token_of
 from integration.wire.test_data import download
 from support.hand_worker import HandWorker, execution_event, node_event
-from support.object_servers import OBJECT_STORES, object_server
+from support.object_servers import AZURE, GCS, OBJECT_STORES, object_server
 from support.packages import chain, package
 from support.wire import Wire, refused
 from volery_controlplane.assembly import ControlPlane
@@ -52,9 +52,15 @@ every = pytest.mark.parametrize("kind", ["file", *OBJECT_STORES], indirect=True)
 
 
 @pytest.fixture
-def settings(settings: Settings, kind: str, monkeypatch: pytest.MonkeyPatch) -> Settings:
+def settings(
+    request: pytest.FixtureRequest, settings: Settings, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> Settings:
     settings = replace(
-        settings, data_listen="127.0.0.1:0", authentication="required", projects=("demo", "other")
+        settings,
+        data_listen="127.0.0.1:0",
+        authentication="required",
+        projects=("demo", "other"),
+        **getattr(request, "param", {}),
     )
     if kind != "file":
         server = object_server(kind)
@@ -164,6 +170,22 @@ async def test_an_attempt_writes_below_its_own_place_and_reads_it_back(
     assert (await put(task, uri, content)).status in (200, 201)
     assert (await get(task, uri)).content == content
     assert await download(task, uri=uri) == content
+
+
+@pytest.mark.parametrize("kind", [GCS, AZURE], indirect=True)
+@pytest.mark.parametrize("settings", [{"unheld_uploads": "data-server"}], indirect=True)
+async def test_what_the_store_cannot_hold_to_what_was_announced_goes_by_the_server_where_that_is_asked_for(
+    admin: Wire, worker: HandWorker
+) -> None:
+    assignment = await begun(admin, worker)
+    task = admin.bearing(token_of(assignment))
+    uri = f"{own(assignment, await root_of(task))}/0123456789ab-x"
+    (signed,) = (await sign(task, uploads=[upload_of(uri, b"content")])).uploads
+    for other in (b"CONTENT", b"content and more"):
+        assert (await send("PUT", signed.url, other, dict(signed.headers))).reason == "INVALID_ARGUMENT"
+        assert (await get(task, uri)).status == 404
+    assert (await send("PUT", signed.url, b"content", dict(signed.headers))).status == 201
+    assert (await get(task, uri)).content == b"content"
 
 
 @every
