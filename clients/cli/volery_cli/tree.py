@@ -54,7 +54,7 @@ PLAIN_GLYPHS: Mapping[str, str] = {
 }
 """For terminals and files that have no Unicode."""
 
-_WAITING_WORDS: Mapping[str, str] = {
+WAITING_WORDS: Mapping[str, str] = {
     "SLOTS": "for a free slot",
     "CONCURRENCY": "for its turn: the limit of concurrency is reached",
     "BACKOFF": "before the next attempt",
@@ -65,7 +65,9 @@ _WAITING_WORDS: Mapping[str, str] = {
     "UNSCHEDULABLE": "for room on the cluster",
     "IMAGE": "for its image",
     "QUOTA": "for quota",
+    "POD": "for its pod",
 }
+"""What follows `waits` for a reason; a node's own message follows after a colon."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +172,7 @@ def waiting_words(node: Node, now: datetime) -> str:
     """Why a node is not running, for people."""
     if not node.waiting_reason:
         return "waits" if node.phase is NodePhase.WAITING else ""
-    words = _WAITING_WORDS.get(node.waiting_reason, node.waiting_reason.lower().replace("_", " "))
+    words = WAITING_WORDS.get(node.waiting_reason, node.waiting_reason.lower().replace("_", " "))
     left = f" ({span(node.wake_time - now)} left)" if node.wake_time and node.wake_time > now else ""
     told = f": {' '.join(node.waiting_message.split())}" if node.waiting_message else ""
     return f"waits {words}{left}{told}"

@@ -75,7 +75,8 @@ def _held(execution: Execution, nodes: Sequence[Node], health: EngineHealth, now
         yield f"worker {execution.worker_id} decides what comes next"
         return
     yield from _nodes(open_nodes, now)
-    if worker is not None and any(node.phase is NodePhase.QUEUED for node in open_nodes):
+    queued = [node for node in open_nodes if node.phase is NodePhase.QUEUED]
+    if worker is not None and any(node.waiting_reason in ("", "SLOTS") for node in queued):
         yield from _slots(worker)
 
 

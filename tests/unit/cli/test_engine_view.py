@@ -144,6 +144,13 @@ def test_queued_nodes_wait_for_slots_and_the_slots_are_told() -> None:
     assert idle[-1] == "  worker w1 uses 1 of 4 slots, and starts them soon"
 
 
+@pytest.mark.parametrize("reason", ["UNSCHEDULABLE", "IMAGE", "QUOTA", "POD"])
+def test_slots_are_not_spoken_of_where_the_cluster_is_waited_for(reason: str) -> None:
+    pending = a_node("n1", NodePhase.QUEUED, waiting_reason=reason)
+    assert len(why(RUNNING, pending)) == 1
+    assert "slots" in why(RUNNING, pending, a_node("n2", NodePhase.QUEUED, waiting_reason="SLOTS"))[-1]
+
+
 def test_a_worker_that_is_gone_is_told() -> None:
     assert "has no open session" in why(RUNNING, workers=())[0]
     late = replace(WORKER, expire_time=ago(2))

@@ -118,6 +118,10 @@ def test_a_failure_is_told_once_at_the_deepest_place() -> None:
             "before the next attempt (8.0 s left)",
         ),
         ({"phase": NodePhase.QUEUED, "waiting_reason": "SLOTS"}, "waits for a free slot"),
+        (
+            {"phase": NodePhase.QUEUED, "waiting_reason": "POD", "waiting_message": "volumes"},
+            "waits for its pod: volumes",
+        ),
         ({"phase": NodePhase.QUEUED, "waiting_reason": "FROM_THE_FUTURE"}, "waits from the future"),
         ({"phase": NodePhase.WAITING}, "waits"),
         ({"attempt": 3}, "attempt 3"),

@@ -6,6 +6,7 @@ import ast
 from collections.abc import Iterator
 
 from support.pages import DOCS, ROOT, tables
+from volery_cli.tree import WAITING_WORDS
 from volery_dataplane.launch.kubernetes import ends, pending
 from voleryidl.core.v1.reason_pb2 import WaitingReason
 
@@ -17,6 +18,11 @@ def test_every_reason_to_wait_is_told() -> None:
     told = {row["reason"] for row in tables(PAGE, "It waits")}
     reasons = {name.removeprefix("WAITING_REASON_") for name in WaitingReason.DESCRIPTOR.values_by_name}
     assert told == reasons - {"UNSPECIFIED"}
+
+
+def test_every_reason_to_wait_is_told_in_the_words_that_the_command_line_has_for_it() -> None:
+    told = {row["reason"]: row["as people see it"] for row in tables(PAGE, "It waits")}
+    assert told == {reason: f"waits {words}" for reason, words in WAITING_WORDS.items()}
 
 
 def constants() -> Iterator[str]:
