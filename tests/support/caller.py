@@ -134,7 +134,12 @@ class Caller:
     def patiently(self, call: Callable[..., T], request: Any, while_: tuple[grpc.StatusCode, ...] = ()) -> T:
         """Calls until a server answers, as client libraries do; refusals on the way are kept."""
         deadline = time.monotonic() + PATIENCE
-        passing = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED, *while_)
+        passing = (
+            grpc.StatusCode.UNAVAILABLE,
+            grpc.StatusCode.DEADLINE_EXCEEDED,
+            grpc.StatusCode.CANCELLED,  # says gRPC of calls that a server has not begun when it stops
+            *while_,
+        )
         while True:
             try:
                 return call(request, timeout=20, wait_for_ready=True)

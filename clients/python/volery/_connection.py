@@ -37,6 +37,10 @@ FIRST_DELAY = 0.05
 LONGEST_DELAY = 2.0
 NO_CREDENTIALS = Credentials()
 
+_AWAY = frozenset({Status.UNAVAILABLE, Status.CANCELLED})
+"""What calls end with that nobody serves. No refusal of ours is CANCELLED: a gRPC server that stops says so
+of calls that it has not begun, and of those that take longer than its grace."""
+
 
 class Connection:
     """A channel to one address, made on first use inside a running event loop.
@@ -174,7 +178,7 @@ def typed(problem: Exception, address: Address) -> RpcError | None:
     if isinstance(problem, RpcError):
         return problem
     if isinstance(problem, GRPCError):
-        if problem.status is Status.UNAVAILABLE and not problem.details:
+        if problem.status in _AWAY and not problem.details:
             return UnavailableError(
                 f"{address} is not available: {problem.message or 'no reason given'}", code="UNAVAILABLE"
             )

@@ -10,7 +10,9 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
+import grpc
 import pytest
 from volery import errors
 from volery._engine import Engine, EngineSettings
@@ -19,6 +21,11 @@ from volery._idl.voleryidl.project import v1 as project
 from volery.client import Client
 from volery.executions import ExecutionPhase
 from volery.remote import Remote
+from voleryidl.project.v1.project_service_pb2 import GetServerInfoRequest, GetServerInfoResponse
+from voleryidl.project.v1.project_service_pb2_grpc import (
+    ProjectServiceServicer,
+    add_ProjectServiceServicer_to_server,
+)
 
 
 @pytest.fixture
@@ -71,6 +78,34 @@ async def test_a_server_that_dies_while_it_is_greeted_is_unavailable(tmp_path: P
             listener.close()
             with pytest.raises(errors.UnavailableError, match="lost before it was used"):
                 await asking
+
+
+class _Stopping(ProjectServiceServicer):
+    """Refuses the first call as a server does that stops before it has begun it, and serves the next."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    async def GetServerInfo(
+        self, request: GetServerInfoRequest, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> GetServerInfoResponse:
+        self.calls += 1
+        if self.calls == 1:
+            await context.abort(grpc.StatusCode.CANCELLED, "CANCELLED")
+        return GetServerInfoResponse(installation_id="served")
+
+
+async def test_a_call_that_a_stopping_server_did_not_begin_is_made_again(tmp_path: Path) -> None:
+    server, stopping = grpc.aio.server(), _Stopping()
+    add_ProjectServiceServicer_to_server(stopping, server)  # type: ignore[no-untyped-call]  # generated
+    server.add_insecure_port(f"unix://{tmp_path}/stopping.sock")
+    await server.start()
+    try:
+        async with Client(f"unix://{tmp_path}/stopping.sock") as client:
+            answer = await client.get_server_info(project.GetServerInfoRequest())
+    finally:
+        await server.stop(None)
+    assert (answer.installation_id, stopping.calls) == ("served", 2)
 
 
 async def test_a_call_has_a_deadline() -> None:

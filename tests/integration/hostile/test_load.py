@@ -175,6 +175,16 @@ async def test_many_callers_are_all_served_while_one_floods_the_server(planes: P
         print(f"200 callers, one of them greedy with 180: {outcomes}")
 
 
+async def _refusal_of(call: Any) -> grpc.aio.AioRpcError | None:
+    """Why a download did not come to its end; None where it did."""
+    try:
+        while await call.read():
+            pass
+    except grpc.aio.AioRpcError as error:
+        return error
+    return None
+
+
 async def test_clients_that_do_not_read_are_given_up_and_hold_no_memory(planes: Planes) -> None:
     content = bytes(16 * MIB)
     sha256 = hashlib.sha256(content).hexdigest()
@@ -199,8 +209,9 @@ async def test_clients_that_do_not_read_are_given_up_and_hold_no_memory(planes: 
         # All places are theirs, until they are given up: then this one is served.
         served = wire.data.DownloadBlob(DownloadBlobRequest(sha256=sha256), timeout=240)
         assert sum([len(piece.chunk) async for piece in served]) == len(content)
+        refusals = [error for call in calls if (error := await _refusal_of(call)) is not None]
+        assert refusals, "it was somebody's place"
         async with refused(EXHAUSTED, "OVERLOADED") as refusal:
-            while await calls[0].read():
-                pass
+            raise refusals[0]
         assert refusal.metadata["limit_name"] == "slow_reader_limit"
         assert refusal.retry_after > 0
