@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import http.client
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -88,15 +89,14 @@ def free_port(host: str = "127.0.0.1") -> int:
 
 
 def _start(host: str) -> S3:
-    port = free_port(host)
     log = Path(tempfile.mkdtemp(prefix="volery-s3-")) / "moto.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
-            [str(ENVIRONMENT / "moto_server"), "-H", host, "-p", str(port)],
+            [str(ENVIRONMENT / "moto_server"), "-H", host, "-p", "0"],
             stdout=out,
             stderr=out,
             start_new_session=True,
-            env={**os.environ, "MOTO_S3_CUSTOM_ENDPOINTS": ""},
+            env={**os.environ, "MOTO_S3_CUSTOM_ENDPOINTS": "", "PYTHONUNBUFFERED": "1"},
         )
 
     def end() -> None:
@@ -106,14 +106,11 @@ def _start(host: str) -> S3:
         log.parent.rmdir()
 
     atexit.register(end)
-    while True:
+    # It takes a free port by itself: one that was looked for before may be somebody else's by then.
+    while (told := re.search(r"Running on http://\S+:(\d+)$", log.read_text(), re.MULTILINE)) is None:
         assert process.poll() is None, log.read_text()
-        try:
-            socket.create_connection((host, port), 1).close()
-        except OSError:
-            time.sleep(0.05)  # it says nowhere that it listens
-        else:
-            return S3(host, port)
+        time.sleep(0.05)  # its log is all that it tells
+    return S3(host, int(told[1]))
 
 
 @dataclass
