@@ -15,15 +15,15 @@ help: ## Say what can be made
 
 install: $(VENV)/.installed ## Make .venv with the six distributions and all tools
 
-# What uv cannot install it says within seconds, and pip could not install either: it would try one version of a
-# package after the other for hours, and leave each on the disk. So pip is asked where uv cannot be had at all,
-# and given up in time.
-PIP_PATIENCE ?= 1800
-install_into = if $(PY) -m uv --version >/dev/null 2>&1; then $(PY) -m uv pip install -q -p $(1) $(2); else \
-  echo "uv cannot be had here; pip installs into $(1) instead, for $(PIP_PATIENCE) s at most" >&2; \
+# Pip is asked where uv cannot be had, or fails: it has settings of its own (proxies, indexes) that uv does not
+# read. What nobody can install it would seek for hours, version by version, and leave each on the disk; so it
+# keeps nothing and is given up in time.
+PIP_PATIENCE ?= 900
+install_into = $(PY) -m uv pip install -q -p $(1) $(2) || { \
+  echo "uv did not install into $(1); pip tries, for $(PIP_PATIENCE) s at most" >&2; \
   $(1) -m pip install -q -U pip && \
   $(PY) -c 'import subprocess, sys; subprocess.run(sys.argv[2:], check=True, timeout=float(sys.argv[1]))' \
-    $(PIP_PATIENCE) $(1) -m pip install -q --no-cache-dir $(2); fi
+    $(PIP_PATIENCE) $(1) -m pip install -q --no-cache-dir $(2); }
 
 $(VENV)/.installed: $(MANIFESTS)
 	$(PYTHON3) -m venv $(VENV)

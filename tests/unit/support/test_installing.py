@@ -52,11 +52,10 @@ def test_uv_installs_where_it_can_be_had(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("group", ["dev", "s3"])
-def test_what_uv_cannot_install_ends_it_and_pip_does_not_search_on(tmp_path: Path, group: str) -> None:
+def test_pip_tries_what_uv_did_not_install(tmp_path: Path, group: str) -> None:
     status, asked = installed(tmp_path, f"'-m uv pip'*{group}")
-    assert status != 0
-    assert resolved_by_pip(asked) == []
-    assert not (tmp_path / ".venv/.installed").exists()
+    assert status == 0
+    assert len(resolved_by_pip(asked)) == 1
 
 
 def test_pip_installs_where_uv_cannot_be_had(tmp_path: Path) -> None:
