@@ -16,7 +16,7 @@ from urllib.parse import SplitResult, parse_qs, quote, unquote, urlsplit
 
 import obstore
 import pytest
-from support.object_servers import OBJECT_STORES, ObjectServer, object_server
+from support.object_servers import AZURE, OBJECT_STORES, ObjectServer, object_server
 from support.s3 import ACCESS_KEY, ENVIRONMENT, REGION, SECRET_KEY, Faults, proxy
 from volery_controlplane.domain.errors import Unavailable
 from volery_controlplane.storage import object_access
@@ -300,7 +300,24 @@ async def test_nobody_gives_a_hash_to_content_that_was_not_verified(place: Place
     assert await blobs.presigned("GET", uri, timedelta(hours=1)) is not None
 
 
-@only_s3
+@pytest.mark.parametrize("server", [AZURE], indirect=True)
+async def test_names_that_nobody_here_can_sign_for_azure_go_elsewhere(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blobs = ObjectBlobStore(place)
+    monkeypatch.delenv("AZURE_STORAGE_ACCOUNT_KEY")  # as where Azure lends a key to a managed identity
+    for name, is_signed in (
+        ("plain-name_1.~!'()", True),
+        ("with space", False),
+        ("ü", False),
+        ("100%", False),
+    ):
+        uri = f"{place.uri}/executions/p/d/e/u/n0/1/{quote(name)}"
+        for method in ("GET", "PUT"):
+            signed = await blobs.presigned(method, uri, timedelta(hours=1), 1, sha(b"x"))
+            assert (signed is not None) == is_signed, name
+
+
 async def test_urls_name_the_service_as_others_know_it(place: Place) -> None:
     signed = await ObjectBlobStore(place, "https://objects.example:9000").presigned(
         "GET", f"{place.uri}/executions/x", timedelta(hours=1)
