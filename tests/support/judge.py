@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from support.planes import Stubs
+from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.phase_pb2 import AttemptPhase, ExecutionPhase, NodePhase
 from voleryidl.core.v1.workflow_pb2 import WorkflowTemplate
 from voleryidl.event.v1.event_pb2 import Event, ExecutionEvent, ExecutionId, NodeEvent, NodeKind
@@ -187,9 +188,16 @@ def history(stubs: Stubs, id: ExecutionId) -> list[Event]:
 
 @dataclass
 class Record:
-    """What an installation knows of an execution: why attempts failed, and how many there were."""
+    """What an installation knows of an execution: why attempts failed, and how many there were.
+
+    Attributes:
+        failures: by code, of the attempts before the last one of a node.
+        reasons: the same in full, for people.
+        attempts: how many each node had.
+    """
 
     failures: Counter[str] = field(default_factory=Counter)
+    reasons: list[Failure] = field(default_factory=list)
     attempts: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -210,7 +218,9 @@ def judge_execution(stubs: Stubs, id: ExecutionId, upstream: Upstream | None = N
         assert (node.phase, node.attempt) == (told.phase, told.attempt), f"{node} is not {told}"
         record.attempts[node.path] = node.attempt
         if node.attempt > 1:
-            record.failures.update(_judge_attempts(stubs, id, node.path, node.attempt))
+            reasons = _judge_attempts(stubs, id, node.path, node.attempt)
+            record.reasons += reasons
+            record.failures.update(reason.code for reason in reasons)
     assert record.attempts.keys() == last.keys(), "the journal speaks of nodes that have no row"
     return record
 
@@ -248,7 +258,7 @@ def judge_starts(starts: Path, attempts: Mapping[str, Mapping[str, int]]) -> int
     return len(begun)
 
 
-def _judge_attempts(stubs: Stubs, id: ExecutionId, path: str, last: int) -> Counter[str]:
+def _judge_attempts(stubs: Stubs, id: ExecutionId, path: str, last: int) -> list[Failure]:
     answer = stubs.executions.GetNodeExecution(
         GetNodeExecutionRequest(execution_id=id, path=path), timeout=120
     )
@@ -257,4 +267,4 @@ def _judge_attempts(stubs: Stubs, id: ExecutionId, path: str, last: int) -> Coun
     for attempt in attempts[:-1]:
         assert attempt.phase in ENDED_ATTEMPTS, f"{path}: {attempt}"
         assert attempt.failure.code, f"an attempt of {path} failed and nobody says why: {attempt}"
-    return Counter(attempt.failure.code for attempt in attempts[:-1])
+    return [attempt.failure for attempt in attempts[:-1]]

@@ -56,6 +56,13 @@ _NO_ENTRY = re.compile(r"No module named '?volery(?:\._pod(?:\.__main__)?)?(?:'|
 
 _NEVER_STARTED = frozenset({"StartError", "ContainerCannotRun"})
 
+# A start that was broken off with the call that asked for it, and says nothing of the program: the kubelet or
+# the container runtime was restarted, or the node was too busy.
+_BROKEN_OFF = re.compile(
+    r"context (?:canceled|deadline exceeded)|transport is closing|ttrpc: .*closed"
+    r"|connection (?:refused|reset)"
+)
+
 
 def end_of(seen: Seen, *, deleted: bool) -> Ended:
     """How a pod ended that is over, or whose containers that count are.
@@ -127,6 +134,9 @@ def _reason(seen: Seen, primary: Container, *, deleted: bool) -> tuple[Failure, 
     if primary.exit_code == _KILLED:
         text = f"{called(primary)} was killed (exit code 137), and not for want of memory"
         return system(text, "ProcessKilled", "Interrupted", trace=_tail(primary)), True
+    if _is_broken_off(primary):
+        text = f"{called(primary)} was lost to a fault of its node while it was being started"
+        return system(sentence(text, primary.message), "StartError", "Interrupted"), True
     if primary.ended_because in _NEVER_STARTED:
         text = f"{called(primary)} could not be started; see that its program is in the image, and executable"
         return user(sentence(text, primary.message), "ProcessExited", "StartError"), False
@@ -177,6 +187,9 @@ def _never_ran(seen: Seen, primary: Container) -> tuple[Failure, bool]:
             text += "ran out of memory and was killed"
         elif init.exit_code == _KILLED:
             return system(f"{text}was killed (exit code 137)", "InitFailed", "Interrupted"), True
+        elif _is_broken_off(init):
+            text += "was lost to a fault of its node while it was being started"
+            return system(sentence(text, init.message), "InitFailed", "Interrupted"), True
         else:
             text = sentence(f"{text}failed with exit code {init.exit_code}", failures.last_line(tail))
         if init.is_ours:
@@ -187,6 +200,11 @@ def _never_ran(seen: Seen, primary: Container) -> tuple[Failure, bool]:
         return system(text, "PodRefused", seen.reason), True
     text = f"pod {seen.name!r} failed, and nothing is known of {called(primary)}; its node may be lost"
     return system(sentence(text, seen.message), "PodLost", "Interrupted"), True
+
+
+def _is_broken_off(container: Container) -> bool:
+    """Whether it never began, and not for what it is."""
+    return container.ended_because in _NEVER_STARTED and bool(_BROKEN_OFF.search(container.message))
 
 
 def _silent(seen: Seen, primary: Container) -> tuple[Failure, bool]:
