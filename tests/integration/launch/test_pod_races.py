@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from support.deploying.rights import WorkerRights
 from support.played_api import PlayedApi, ended, running
 from support.pod_stage import (
     Hands,
     Stage,
     end_of,
+    failure_of,
     started,
+    text_of,
+    verdict_of,
 )
+from volery_dataplane.launch.kubernetes import ending
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 from volery_dataplane.worker.ports import AttemptOrder, Cancelled
+from volery_rules.verdicts import seal_elsewhere
+from voleryidl.core.v1.task_pb2 import TaskTemplate
 
 NAMESPACE = "played"
 
@@ -31,7 +40,7 @@ async def server() -> AsyncIterator[PlayedApi]:
 async def stage(server: PlayedApi, tmp_path: Path) -> AsyncIterator[Stage]:
     kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
     api = await Api.connect(ApiSettings(kubeconfig=str(kubeconfig)))
-    stage = Stage(api, kubeconfig, tmp_path, NAMESPACE, "shell")
+    stage = Stage(api, WorkerRights(kubeconfig, "played"), tmp_path, NAMESPACE, "shell")
     yield stage
     await stage.close()
     await api.close()
@@ -94,3 +103,94 @@ async def test_what_is_cancelled_while_nobody_answers_whether_it_has_a_pod_gets_
     assert isinstance(await end_of(hands, order), Cancelled)
     assert len(server.of(lambda request: request.creates)) == 1
     assert server.pods == {}
+
+
+async def test_what_a_pod_is_seen_to_run_while_it_is_ended_is_followed(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands)
+    order = stage.order("")
+    launcher.launch(order)
+    place = await server.until_pod()
+    await server.stands(place, phase="Pending")
+    launcher.cancel([order.key])
+    await server.until(lambda: "deletionTimestamp" in server.pods[place]["metadata"])
+    await server.stands(place, phase="Running", containerStatuses=[running()])  # the first that is told of it
+    await server.until(lambda: server.of(lambda request: request.reads_log))
+    server.logs[place[1]].put_nowait(b"2026-01-01T00:00:00Z last words\n")
+    await hands.until(lambda: text_of(hands, order) == b"last words\n")
+    server.logs[place[1]].put_nowait(b"")
+    await server.stands(place, phase="Failed", containerStatuses=[ended(code=137)])
+    assert isinstance(await end_of(hands, order), Cancelled)
+
+
+# Ends
+
+
+async def test_outputs_are_sent_in_the_time_that_the_pod_has_for_that(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands, linger=0.05)
+    task = TaskTemplate(type="container")
+    task.container.image = "program"
+    order = stage.order("", task=task)
+    launcher.launch(order)
+    place = await server.until_pod()
+    movers = [ended("volery-fetch"), running("volery-send")]
+    await server.stands(place, phase="Running", initContainerStatuses=movers, containerStatuses=[running()])
+    await started(hands, order)
+    await server.stands(place, containerStatuses=[ended()])
+    (deletion,) = await server.until(lambda: server.of(lambda request: request.deletes))
+    wanted = server.pods[place]["spec"]["terminationGracePeriodSeconds"]
+    assert wanted >= stage.pod_settings.send_grace
+    assert deletion.body.get("gracePeriodSeconds", wanted) == wanted
+
+
+@pytest.mark.parametrize("place_of_it", ["", "%00", "x" * 5000])
+async def test_a_verdict_at_a_place_that_cannot_be_read_ends_the_attempt(
+    server: PlayedApi, stage: Stage, hands: Hands, place_of_it: str
+) -> None:
+    launcher = await stage.launcher(hands, verdict_patience=0.1)
+    order = stage.order("")
+    os.makedirs(order.storage_prefix.removeprefix("file://"))
+    launcher.launch(order)
+    place = await server.until_pod()
+    line = seal_elsewhere(verdict_of(order, 1), f"{order.storage_prefix}/{place_of_it}")
+    server.logs[place[1]].put_nowait(b"")
+    await server.stands(place, phase="Succeeded", containerStatuses=[ended(message=f"{line}\n")])
+    failed = await failure_of(hands, order)
+    assert (failed.failure.code, failed.infrastructure) == ("VerdictLost", True)
+
+
+async def test_a_launcher_does_not_wait_for_what_it_has_ended(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands)
+    order = stage.order("")
+    launcher.launch(order)
+    place = await runs(server, stage, hands, order)
+    launcher.cancel([order.key])
+    await server.until(lambda: server.of(lambda request: request.deletes))
+    server.logs[place[1]].put_nowait(b"")
+    await server.stands(place, phase="Failed", containerStatuses=[ended(code=143)])
+    await end_of(hands, order)
+    launcher.settled([order.key])
+    await server.until(lambda: not server.pods)
+    under_way = {task for task in asyncio.all_tasks() if "_delete" in repr(task)}
+    assert under_way == set()
+
+
+async def test_a_pod_that_does_not_end_is_ended_by_force_once_its_grace_is_over(
+    server: PlayedApi, stage: Stage, hands: Hands, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ending, "FORCE_AFTER", 0.05)
+    launcher = await stage.launcher(hands, kill_grace=0.0)
+    order = stage.order("")
+    launcher.launch(order)
+    place = await runs(server, stage, hands, order)
+    launcher.cancel([order.key])
+    await server.until(lambda: len(server.of(lambda request: request.deletes)) >= 3)
+    assert {request.body["gracePeriodSeconds"] for request in server.of(lambda each: each.deletes)} == {0}
+    server.logs[place[1]].put_nowait(b"")
+    await server.stands(place, phase="Failed", containerStatuses=[ended(code=137)])
+    assert isinstance(await end_of(hands, order), Cancelled)

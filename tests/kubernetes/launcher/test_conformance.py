@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
+from support.deploying.rights import WorkerRights
 from support.launching.pods import pod_stage
 from support.launching.suite import CASES, Played, chosen, play
 
 
 @pytest.fixture(scope="module")
-def played(request: pytest.FixtureRequest, cluster: Any, worker_kubeconfig: Path) -> Played:
-    return play(lambda: pod_stage(cluster, worker_kubeconfig), chosen(request))
+def played(request: pytest.FixtureRequest, cluster: Any, rights: WorkerRights) -> Played:
+    return play(lambda: pod_stage(cluster, rights.kubeconfig), chosen(request))
 
 
 @pytest.mark.parametrize("case", CASES)

@@ -6,8 +6,7 @@ though nothing has changed.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from voleryidl.core.v1.reason_pb2 import WaitingReason
@@ -67,7 +66,7 @@ class Course:
         if held.order.ending:
             held.ending, held.ended = Ending.CANCEL, wall()
         elif limit is not None:
-            _at(held, "queued", limit, lambda: self.stop(held, Ending.WAITED_TOO_LONG))
+            held.at("queued", limit, lambda: self.stop(held, Ending.WAITED_TOO_LONG))
 
     def stop(self, held: Held, ending: Ending) -> None:
         """Ends an attempt before its time."""
@@ -94,8 +93,11 @@ class Course:
             self._runs(held, standing.start or standing.end, pod)
             held.quiet("running")
             if "linger" not in held.timers and held.ending is None:
-                _at(held, "linger", self._settings.linger, lambda: self._let_others_end(held))
+                own = pod["spec"].get("terminationGracePeriodSeconds") or 0
+                held.at("linger", self._settings.linger, lambda: self._let_others_end(held, own))
         elif isinstance(standing, standings.Leaving):
+            if standing.start is not None:  # nothing was seen of it before it was to end
+                self._runs(held, standing.start, pod)
             until = standing.until
         else:
             self._endings.conclude(held, standing, pod)
@@ -103,7 +105,7 @@ class Course:
         held.quiet("look")
         held.pod = pod if until is not None else None
         if until is not None:
-            _at(held, "look", (until - now) / 1e6 + 0.01, lambda: self._look_again(held))
+            held.at("look", (until - now) / 1e6 + 0.01, lambda: self._look_again(held))
 
     def _look_again(self, held: Held) -> None:
         if not held.is_over and held.pod is not None:
@@ -123,7 +125,7 @@ class Course:
             return late
         self._telling.waits(held, standing.reason, held.heard or standing.message)
         if standing.trouble == standings.PREPARING and "listen" not in held.timers:
-            _at(held, "listen", 0.0, lambda: self._listen(held))
+            held.at("listen", 0.0, lambda: self._listen(held))
         return standing.until
 
     def _listen(self, held: Held) -> None:
@@ -146,7 +148,7 @@ class Course:
         if heeded is not standing and isinstance(heeded, standings.Waiting):
             held.heard = heeded.message
             self._telling.waits(held, heeded.reason, heeded.message)
-        _at(held, "listen", _LISTEN_AGAIN, lambda: self._listen(held))
+        held.at("listen", _LISTEN_AGAIN, lambda: self._listen(held))
 
     def _runs(self, held: Held, start: int, pod: Mapping[str, Any]) -> None:
         """User code of an attempt has begun."""
@@ -159,15 +161,10 @@ class Course:
         limit = held.order.running_timeout
         if limit is not None:
             ran = max(0, wall() - start) / 1e6
-            _at(held, "running", limit - ran, lambda: self.stop(held, Ending.RAN_TOO_LONG))
+            held.at("running", limit - ran, lambda: self.stop(held, Ending.RAN_TOO_LONG))
         self._logs.begun(held.key, *held.place, Owned(pod).primary, adopted=held.adopted)
 
-    def _let_others_end(self, held: Held) -> None:
+    def _let_others_end(self, held: Held, own: float) -> None:
+        """Ends what goes on beside user code that has ended, in the pod's own time: outputs may be sent."""
         if not held.is_over:
-            self._endings.delete(held)
-
-
-def _at(held: Held, name: str, seconds: float, act: Callable[[], None]) -> None:
-    """Has something done later; another one of the name is set off."""
-    held.quiet(name)
-    held.timers[name] = asyncio.get_running_loop().call_later(max(0.0, seconds), act)
+            self._endings.delete(held, own)

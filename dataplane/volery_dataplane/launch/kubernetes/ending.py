@@ -38,7 +38,7 @@ from volery_dataplane.worker.ports import (
 
 log = structlog.get_logger(__name__)
 
-_FORCE_AFTER = 5.0  # seconds after the end of its grace at which a pod that still runs is ended by force
+FORCE_AFTER = 5.0  # seconds after the end of its grace at which a pod that still runs is ended by force
 
 
 class Endings:
@@ -78,9 +78,15 @@ class Endings:
         """Whether a pod is kept until the result of its attempt is committed."""
         return place in self._kept_places
 
-    def delete(self, held: Held) -> None:
-        """Has the pod of an attempt end: gracefully, and by force when that takes too long."""
-        self._chores.spawn(self._delete(held))
+    def delete(self, held: Held, grace: float | None = None) -> None:
+        """Has the pod of an attempt end: gracefully, and by force when that takes too long.
+
+        Args:
+            held: the attempt.
+            grace: seconds from SIGTERM to SIGKILL; None for those of attempts that are ended.
+        """
+        grace = self._settings.kill_grace if grace is None else grace
+        self._chores.spawn(self._delete(held, grace))
 
     def never_was(self, held: Held) -> None:
         """An attempt that is to end has no pod."""
@@ -124,8 +130,7 @@ class Endings:
         self._removals.add(place, uid)
         self._kept_places.discard(place)
 
-    async def _delete(self, held: Held) -> None:
-        grace: float | None = self._settings.kill_grace
+    async def _delete(self, held: Held, grace: float) -> None:
         while not held.is_over and self._holding.has(held):
             try:
                 await self._removals.end(held.place, held.uid, grace)
@@ -133,11 +138,20 @@ class Endings:
                 log.warning("a pod could not be ended", pod="/".join(held.place), why=str(refusal))
                 await asyncio.sleep(max(refusal.after, 1.0))
                 continue
-            if held.is_over:
-                return
-            # A pod without a node is gone with the call; of any other its node tells.
-            await asyncio.sleep((grace or 0.0) + _FORCE_AFTER)
-            grace = 0.0
+            if not held.is_over and self._holding.has(held):
+                # A pod without a node is gone with the call; of any other its node tells.
+                self._force_after(held, grace + FORCE_AFTER)
+            return
+
+    def _force_after(self, held: Held, seconds: float) -> None:
+        """Ends a pod by force then, unless that is to be sooner already."""
+        before = held.timers.get("force")
+        if before is None or before.when() > asyncio.get_running_loop().time() + seconds:
+            held.at("force", seconds, lambda: self._force(held))
+
+    def _force(self, held: Held) -> None:
+        held.quiet("force")
+        self.delete(held, 0.0)
 
     async def _read_logs(self, held: Held, container: str, others: Sequence[str]) -> None:
         await self._logs.finish(held.key, *held.place, container)
@@ -150,9 +164,10 @@ class Endings:
         try:
             verdict = await fetched(held.order, found, self._blobs, self._settings.verdict_patience)
         except VerdictLost as lost:
-            failure = system(sentence("the attempt ended", str(lost)), "VerdictLost")
-            ended = standings.Ended(ended.start, ended.end, failure, infrastructure=True)
-            self._end(held, ended, None, reading)
+            self._end(held, _lost(ended, str(lost)), None, reading)
+        except Exception as defect:  # an attempt that nobody ends would be waited for for ever
+            log.exception("a verdict could not be read", pod="/".join(held.place), uri=found.uri)
+            self._end(held, _lost(ended, f"its verdict cannot be read: {defect!r}"), None, reading)
         else:
             self._end(held, ended, verdict, reading)
 
@@ -195,6 +210,11 @@ def _ended_by_us(held: Held, start: int | None, end: int) -> Observation:
         text = f"the attempt did not begin to run for {order.queued_timeout or 0:g} s"
         return Failed(order.key, None, end, timed_out(sentence(text, held.told[1]), "TimeoutQueued"))
     return Cancelled(order.key, start, end)
+
+
+def _lost(ended: standings.Ended, why: str) -> standings.Ended:
+    failure = system(sentence("the attempt ended", why), "VerdictLost")
+    return standings.Ended(ended.start, ended.end, failure, infrastructure=True)
 
 
 def _others(pod: Mapping[str, Any], ended: standings.Ended) -> Sequence[str]:

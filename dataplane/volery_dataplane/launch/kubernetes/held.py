@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
@@ -76,6 +76,11 @@ class Held:
     def key(self) -> AttemptKey:
         """Names the attempt."""
         return self.order.key
+
+    def at(self, name: str, seconds: float, act: Callable[[], None]) -> None:
+        """Has something done later; another one of the name is set off."""
+        self.quiet(name)
+        self.timers[name] = asyncio.get_running_loop().call_later(max(0.0, seconds), act)
 
     def quiet(self, *names: str) -> None:
         """Sets timers off: those of these names, or all."""

@@ -83,7 +83,7 @@ class LaunchSettings:
         rights_patience: for how long rights are asked for again that the API server says the worker has not:
             one that has just begun knows nobody's yet, and those of a new installation come a moment later.
         removes: pods that are being removed at a time.
-        kill_grace: from SIGTERM to SIGKILL of an attempt that is ended; the pod's own grace where it is less.
+        kill_grace: from SIGTERM to SIGKILL of an attempt that is ended, whatever its pod says.
         verdict_patience: for how long a verdict in the object store is asked for.
         linger: how long containers besides the user's may outlive it.
     """

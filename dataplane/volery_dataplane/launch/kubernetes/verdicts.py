@@ -41,6 +41,8 @@ async def fetched(order: AttemptOrder, place: Elsewhere, blobs: Blobs, patience:
             opened = place.opened(await blobs.get(place.uri))
         except Unreachable as problem:
             why = str(problem)
+        except (ValueError, OSError) as problem:
+            raise VerdictLost(f"its verdict cannot be read: {problem}") from problem
         except LookupError:
             why = f"nothing lies at {place.uri}"
         else:
