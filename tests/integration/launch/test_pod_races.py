@@ -22,7 +22,8 @@ from support.pod_stage import (
 )
 from volery_dataplane.launch.kubernetes import ending
 from volery_dataplane.launch.kubernetes.api import Api
-from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
+from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings, LogSettings
+from volery_dataplane.launch.kubernetes.logs import PodLogs
 from volery_dataplane.worker.ports import AttemptOrder, Cancelled
 from volery_rules.verdicts import seal_elsewhere
 from voleryidl.core.v1.task_pb2 import TaskTemplate
@@ -194,3 +195,38 @@ async def test_a_pod_that_does_not_end_is_ended_by_force_once_its_grace_is_over(
     server.logs[place[1]].put_nowait(b"")
     await server.stands(place, phase="Failed", containerStatuses=[ended(code=137)])
     assert isinstance(await end_of(hands, order), Cancelled)
+
+
+# Output
+
+
+async def test_what_is_let_go_of_at_once_takes_no_follower_away(
+    server: PlayedApi, stage: Stage, hands: Hands, tmp_path: Path
+) -> None:
+    logs = PodLogs(stage.api, LogSettings(tmp_path, followers=1), hands.logged)
+    first, second = stage.order("").key, stage.order("").key
+    logs.begun(first, NAMESPACE, "one", "primary", adopted=False)
+    logs.drop([first])
+    await logs.close()  # it goes on afterwards
+    server.logs["two"] = asyncio.Queue()
+    logs.begun(second, NAMESPACE, "two", "primary", adopted=False)
+    await server.until(lambda: server.of(lambda request: request.reads_log and "/two/" in request.path))
+    await logs.close()
+
+
+async def test_nothing_is_told_of_the_output_of_what_was_let_go_of(
+    server: PlayedApi, stage: Stage, hands: Hands, tmp_path: Path
+) -> None:
+    logs = PodLogs(stage.api, LogSettings(tmp_path, followers=0, inline=10), hands.logged)
+    key = stage.order("").key
+    queue = server.logs["one"] = asyncio.Queue()
+    reading = asyncio.create_task(logs.finish(key, NAMESPACE, "one", "primary"))
+    queue.put_nowait(b"2026-01-01T00:00:00Z first\n")
+    await hands.until(lambda: hands.pieces)
+    logs.drop([key])
+    queue.put_nowait(b"2026-01-01T00:00:01Z second, and more than stays in memory\n")
+    queue.put_nowait(b"")
+    await reading
+    assert [piece.data for piece in hands.pieces] == [b"first\n"]
+    assert not [file for file in os.listdir(tmp_path) if file.startswith("log-")]
+    await logs.close()

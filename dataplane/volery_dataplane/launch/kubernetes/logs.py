@@ -75,6 +75,7 @@ class _Followed:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     is_left: bool = False  # nobody follows it any more, whatever becomes of its stream
     task: asyncio.Task[None] | None = None
+    is_over: bool = False  # handed over, or somebody else's
 
     def leave(self) -> None:
         """Ends its follower. The stream may break meanwhile, and a break is no reason to begin anew then."""
@@ -217,6 +218,8 @@ class PodLogs:
             self._write(followed, text)
 
     def _write(self, followed: _Followed, data: bytes) -> None:
+        if followed.is_over:
+            return
         room = self._settings.limit - followed.offset
         if len(data) > room:
             followed.dropped += len(data) - room
@@ -240,6 +243,8 @@ class PodLogs:
 
     def _hand_over(self, followed: _Followed) -> None:
         """All of it, where it is long or its pieces may not fit each other."""
+        if followed.is_over:
+            return
         if followed.adopted and followed.offset and followed.file is None:
             self._spill(followed)
         pieces = []
@@ -250,16 +255,17 @@ class PodLogs:
             followed.file.close()
             path, size = str(followed.path), followed.offset
             pieces.append(LogPiece(followed.key, Stream.STDOUT, 0, b"", path=path, size=size))
+        followed.is_over = True
         if pieces:
             self._logged(pieces)
 
 
 def _discard(followed: _Followed) -> None:
+    """Forgets what was read; whoever reads its end at this moment has nothing to hand over."""
+    followed.is_over = True
     if followed.file is not None and followed.path is not None:
         followed.file.close()
         followed.path.unlink(missing_ok=True)
-    # Whoever reads its end at this moment has nothing to hand over.
-    followed.file, followed.path, followed.offset, followed.dropped = None, None, 0, 0
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
