@@ -267,9 +267,9 @@ async def _streamed(
     return response
 
 
-def running(container: str = "primary") -> dict[str, Any]:
+def running(container: str = "primary", since: str = "") -> dict[str, Any]:
     """The status of a container whose program runs."""
-    return {"name": container, "state": {"running": {"startedAt": _now()}}}
+    return {"name": container, "state": {"running": {"startedAt": since or _now()}}}
 
 
 def ended(container: str = "primary", code: int = 0, message: str = "") -> dict[str, Any]:

@@ -24,8 +24,8 @@ from volery_dataplane.launch.kubernetes import ending
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings, LogSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
-from volery_dataplane.worker.ports import AttemptOrder, Cancelled
-from volery_rules.verdicts import seal_elsewhere
+from volery_dataplane.worker.ports import AttemptOrder, Cancelled, Succeeded
+from volery_rules.verdicts import seal, seal_elsewhere
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 
 NAMESPACE = "played"
@@ -161,6 +161,42 @@ async def test_a_verdict_at_a_place_that_cannot_be_read_ends_the_attempt(
     await server.stands(place, phase="Succeeded", containerStatuses=[ended(message=f"{line}\n")])
     failed = await failure_of(hands, order)
     assert (failed.failure.code, failed.infrastructure) == ("VerdictLost", True)
+
+
+async def test_times_of_a_verdict_that_are_none_are_not_taken(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    """A program in a pod may write what it likes; an attempt with such a verdict was waited for for ever."""
+    launcher = await stage.launcher(hands)
+    order = stage.order("")
+    verdict = verdict_of(order, 7)
+    verdict.start_time.seconds, verdict.end_time.nanos, verdict.code_time.seconds = 10**15, -5, -9
+    launcher.launch(order)
+    place = await server.until_pod()
+    server.logs[place[1]].put_nowait(b"")
+    await server.stands(place, phase="Succeeded", containerStatuses=[ended(message=seal(verdict))])
+    end = await end_of(hands, order)
+    assert isinstance(end, Succeeded)
+    assert 0 < end.start_time <= end.end_time < 2**53
+    assert end.launched.code_time == 0
+
+
+async def test_a_pod_that_cannot_be_read_fails_its_attempt_and_hides_no_other(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands)
+    strange, plain = stage.order(""), stage.order("")
+    launcher.launch(strange)
+    place = await server.until_pod()
+    await server.stands(place, phase="Running", containerStatuses=[running(since="yesterday")])
+    failed = await failure_of(hands, strange)
+    assert (failed.failure.code, failed.infrastructure) == ("PodUnreadable", True)
+    launcher.launch(plain)
+    await server.until(lambda: len(server.pods) == 2)
+    (other,) = server.pods.keys() - {place}
+    await server.stands(other, phase="Running", containerStatuses=[running()])
+    await started(hands, plain)
+    assert launcher.watches[0].relists == 1
 
 
 async def test_a_launcher_does_not_wait_for_what_it_has_ended(

@@ -126,6 +126,12 @@ class Endings:
         else:
             self._end(held, ended, None if found is None else found.verdict, reading)
 
+    def unreadable(self, held: Held, defect: Exception) -> None:
+        """What is told of a pod makes no sense here: its attempt fails, lest it is waited for for ever."""
+        log.error("a pod could not be read", pod="/".join(held.place), exc_info=defect)
+        failure = system(f"what its pod tells could not be read: {defect!r}", "PodUnreadable")
+        self._end(held, standings.Ended(None, wall(), failure, infrastructure=True), None, None)
+
     def _remove(self, place: Place, uid: str) -> None:
         self._removals.add(place, uid)
         self._kept_places.discard(place)

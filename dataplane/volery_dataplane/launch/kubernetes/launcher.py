@@ -200,7 +200,7 @@ class KubernetesLauncher:
         held.unsure = False
         held.confirmed = time.monotonic()
         if held.standing is None:  # else the watch has told, and later things
-            self._course.stands(held, pod)
+            self._stands(held, pod)
         if held.ending is not None and not held.is_over:
             self._endings.delete(held)
 
@@ -242,7 +242,13 @@ class KubernetesLauncher:
             held.adopted = held.adopted or was_known or not held.launched
         if held.uid == uid:
             held.confirmed = time.monotonic()
+            self._stands(held, pod)
+
+    def _stands(self, held: Held, pod: Mapping[str, Any]) -> None:
+        try:
             self._course.stands(held, pod)
+        except Exception as defect:  # of one pod, and the watch has more to tell
+            self._endings.unreadable(held, defect)
 
     def _removed(self, pod: Mapping[str, Any]) -> None:
         place, uid = _place(pod), pod["metadata"]["uid"]

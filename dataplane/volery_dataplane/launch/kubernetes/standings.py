@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure
 from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.reason_pb2 import WaitingReason
@@ -126,14 +127,22 @@ def result(ended: Ended, verdict: AttemptVerdict | None) -> Result:
     """Joins how a pod ended with the verdict that was found where it said, if one was."""
     if verdict is None or (ended.overrules and _is_about_files(verdict)):
         return Result(ended.start, ended.end, failure=ended.failure, infrastructure=ended.infrastructure)
-    start = verdict.start_time.ToMicroseconds() or ended.start
-    end = verdict.end_time.ToMicroseconds() or ended.end
-    code = verdict.code_time.ToMicroseconds()
+    start = _micros(verdict.start_time) or ended.start
+    end = _micros(verdict.end_time) or ended.end
+    code = _micros(verdict.code_time)
     if verdict.WhichOneof("verdict") == "failure":
         failure = verdict.failure
         blamed = failure.kind == FAILURE_KIND_SYSTEM
         return Result(start, end, code, failure=failure, infrastructure=blamed)
     return Result(start, end, code, outputs=verdict.outputs)
+
+
+def _micros(time: Timestamp) -> int:
+    """A time that a program in a pod wrote, which may write anything; 0 where it is none."""
+    try:
+        return max(0, time.ToMicroseconds())
+    except ValueError:
+        return 0
 
 
 def _is_about_files(verdict: AttemptVerdict) -> bool:
