@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
+import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -28,6 +29,7 @@ _LAST = 5.0  # seconds for connections to end
 _READERS = 8  # logs that are read at a time when their pods have ended
 _PLATFORM_BYTES = 64 * 1024
 _MISSING = (400, 404)  # no such pod, or a container that has not begun
+_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
 
 
 @dataclass(slots=True)
@@ -43,10 +45,13 @@ class Resumed:
         self._skip = self.same
 
     def take(self, line: bytes) -> bytes | None:
-        """The text of a line; None for one that was taken before."""
+        """The text of a line; None for one that was taken before, or that the container did not write.
+
+        A node that has no log any more says so where the log would be, and without a stamp.
+        """
         stamp, space, text = line.partition(b" ")
-        if not space:
-            return line
+        if not space or not _STAMP.fullmatch(stamp):
+            return None
         if stamp < self.last:
             return None
         if stamp == self.last:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import AsyncIterator
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from volery_dataplane.launch.kubernetes.logs import Resumed
@@ -29,7 +30,7 @@ async def test_lines_are_whole_however_they_were_cut(whole: list[bytes], cuts: l
 )
 def test_output_that_was_cut_anywhere_comes_once(stamps: list[int], cuts: list[int]) -> None:
     """Several lines may have one stamp; the API tells those again from the last stamp on."""
-    written = [b"%d line %d" % (stamp, number) for number, stamp in enumerate(stamps)]
+    written = [b"2026-01-01T00:00:%dZ line %d" % (stamp, number) for number, stamp in enumerate(stamps)]
     at = Resumed()
     taken: list[bytes] = []
     for cut in [*sorted(cuts), len(written)]:
@@ -41,5 +42,18 @@ def test_output_that_was_cut_anywhere_comes_once(stamps: list[int], cuts: list[i
     assert taken == [b"line %d" % number for number in range(len(written))]
 
 
-def test_what_has_no_stamp_is_taken_as_it_is() -> None:
-    assert Resumed().take(b"unstamped") == b"unstamped"
+@pytest.mark.parametrize(
+    "words",
+    [
+        b'failed to try resolving symlinks in path "/var/log/pods/x/0.log": lstat: no such file or directory',
+        b"unable to retrieve container logs for containerd://0123",
+        b"rpc",
+        b"",
+    ],
+)
+def test_what_a_node_says_in_place_of_a_log_is_no_output(words: bytes) -> None:
+    at = Resumed()
+    assert at.take(b"2026-01-01T00:00:10.000000001Z first") == b"first"
+    assert at.take(words) is None
+    assert at.take(b"2026-01-01T00:00:11+02:00 second") == b"second"
+    assert at.take(b"2026-01-01T00:00:12Z ") == b""
