@@ -163,6 +163,22 @@ async def test_a_verdict_at_a_place_that_cannot_be_read_ends_the_attempt(
     assert (failed.failure.code, failed.infrastructure) == ("VerdictLost", True)
 
 
+async def test_no_attempt_has_less_time_than_its_limit_though_the_cluster_tells_whole_seconds(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands)
+    order = stage.order("", running_timeout=1.0)
+    launcher.launch(order)
+    place = await server.until_pod()
+    begun = asyncio.get_running_loop().time()
+    await server.stands(place, phase="Running", containerStatuses=[running()])
+    await server.until(lambda: server.of(lambda request: request.deletes))
+    assert asyncio.get_running_loop().time() - begun >= 1.0
+    server.logs[place[1]].put_nowait(b"")
+    await server.stands(place, phase="Failed", containerStatuses=[ended(code=143)])
+    assert (await failure_of(hands, order)).failure.code == "TimeoutRunning"
+
+
 async def test_times_of_a_verdict_that_are_none_are_not_taken(
     server: PlayedApi, stage: Stage, hands: Hands
 ) -> None:
