@@ -58,11 +58,12 @@ def script(page: Path) -> str:
     return "\n".join(parts) + "\n"
 
 
-def commands(page: Path, containing: str) -> list[list[str]]:
-    """The words of each command of the one block that has a phrase in it."""
-    found = [block.text for block in blocks(page) if containing in block.text]
+def commands(page: Path, heading: str, containing: str) -> list[list[str]]:
+    """The words of each command of the one block below a heading that has a phrase in it."""
+    section = page.read_text().partition(f"\n## {heading}\n")[2].partition("\n## ")[0]
+    found = [text for _, text in _BLOCK.findall(section) if containing in text]
     if len(found) != 1:
-        raise LookupError(f"{page.name} has {len(found)} blocks with {containing!r}")
+        raise LookupError(f"{page.name} has {len(found)} blocks with {containing!r} below {heading!r}")
     lines = found[0].replace("\\\n", " ").splitlines()
     return [shlex.split(line, comments=True) for line in lines if line and not line.startswith("#")]
 

@@ -23,6 +23,7 @@ from support.deploying.rendering import CHART
 from support.pages import DOCS, commands, tables
 
 PAGE = DOCS / "howto" / "kubernetes.md"
+UPGRADE = DOCS / "howto" / "upgrade.md"
 KINDS = (
     "pods,services,deployments,statefulsets,jobs,secrets,configmaps,serviceaccounts,persistentvolumeclaims"
 )
@@ -153,7 +154,7 @@ def volume(namespace: str, name: str, directory: Path) -> dict[str, Any]:
 
 
 def test_a_release_is_installed_runs_a_workflow_is_upgraded_and_leaves_what_is_told(release: Release) -> None:
-    (install,) = commands(PAGE, "--create-namespace")
+    (install,) = commands(PAGE, "To try it out, with Helm", "helm install")
     release.follow(install, "--values", str(release.values))
     become_an_administrator(release)
     with release.called() as call:
@@ -165,7 +166,7 @@ def test_a_release_is_installed_runs_a_workflow_is_upgraded_and_leaves_what_is_t
         "postgresql": 1,
     }
 
-    (upgrade,) = commands(DOCS / "howto" / "upgrade.md", "helm upgrade")
+    (upgrade,) = commands(UPGRADE, "Forward", "helm upgrade")
     release.follow(upgrade, "--set", "worker.slots=7", "--set", "controlPlane.drain=5")
     for part, pods in before.items():
         now = release.pods(part)
@@ -180,7 +181,7 @@ def test_a_release_is_installed_runs_a_workflow_is_upgraded_and_leaves_what_is_t
         assert kept["phase"] == "SUCCEEDED"
         estimated(call, "--throwers", "1")
 
-    (uninstall,) = (each for each in commands(PAGE, "helm uninstall") if each[0] == "helm")
+    (uninstall,) = (each for each in commands(PAGE, "Take it away", "helm uninstall") if each[0] == "helm")
     release.follow(uninstall)
     stays = {row["object"] for row in tables(PAGE, "Take it away")}
     release.kubectl.until(lambda: release.left() <= stays, "its pods are gone, too")
@@ -189,7 +190,7 @@ def test_a_release_is_installed_runs_a_workflow_is_upgraded_and_leaves_what_is_t
 
 def become_an_administrator(release: Release) -> None:
     """By the how-to's commands, whose outputs a shell would send to files."""
-    for words in commands(PAGE, "tokens create"):
+    for words in commands(PAGE, "The first execution", "tokens create"):
         if ">" in words or "|" in words:
             end = words.index("|" if "|" in words else ">")
             told = release.follow(words[:end])
@@ -202,7 +203,9 @@ def become_an_administrator(release: Release) -> None:
 
 def estimated(call: Mapping[str, str], *arguments: str) -> str:
     """Runs the how-to's example, and gives the execution's name."""
-    (run,) = (each for each in commands(PAGE, "volery run") if each[:2] == ["volery", "run"])
+    (run,) = (
+        each for each in commands(PAGE, "The first execution", "volery run") if each[:2] == ["volery", "run"]
+    )
     told = json.loads(done(volery(call, *run[1:], *arguments, "--darts", "1000", "-o", "json")))
     assert told["phase"] == "SUCCEEDED"
     assert 3 < told["outputs"]["o0"]["pi"] < 3.3
