@@ -90,7 +90,7 @@ def control_plane(notes: Notes, arguments: list[str]) -> int:
         before=ARRIVED,
         if_=lambda self, session, request, _: _reports(request),
     )
-    notes.around(work, "_commit", before=JUDGED_FROM, after=JUDGED)
+    notes.around(work, "commit_wave", before=JUDGED_FROM, after=JUDGED)
     notes.around(commits.Worker, "_commit", after=COMMITTED)
     notes.around(streams.Outbox, "write", before=ANSWERED, if_=lambda self, message: _acknowledges(message))
     return main.main(arguments)
