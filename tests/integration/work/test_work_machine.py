@@ -50,7 +50,7 @@ class WorkMachine(RuleBasedStateMachine):
         self.desk = self.run(self.make())
         self.hands: dict[str, Hand] = {}  # workers whose streams are open
         self.memories: dict[str, Hand] = {}  # what workers know whose streams broke
-        self.frozen: dict[str, Hand] = {}  # streams of workers that were declared dead and do not know it
+        self.frozen: dict[str, Hand] = {}  # streams of workers whose sessions have ended
         self.deliveries: list[Callable[[], None]] = []
         self.sessions = 0
         self.open_ended: set[int] = set()  # executions that have not ended
@@ -141,6 +141,15 @@ class WorkMachine(RuleBasedStateMachine):
         hand = self.pick(self.hands, pick)
         self.hands[hand.worker_id] = hand
         hand.has_room_for(0)
+
+    @precondition(lambda self: self.hands)
+    @rule(pick=picks)
+    def a_worker_says_goodbye(self, pick: int) -> None:
+        """Whatever it holds; what it says after that counts no more."""
+        hand = self.pick(self.hands, pick)
+        hand.has_room_for(0)
+        self.run(self.desk.work.leave(hand.session))
+        self.frozen[hand.worker_id] = hand
 
     # --- executions ---
 
