@@ -60,7 +60,7 @@ class State:
         self.root = self.new_workflow(None, 0, "", plan, inputs, now)
 
     def tick(self, time: int) -> None:
-        """Hears of a time."""
+        """Hears of a time, by the clock that all waits go by: never one that somebody else tells."""
         if time > self.now:
             self.now = time
 

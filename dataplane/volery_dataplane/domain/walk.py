@@ -143,12 +143,11 @@ class Walk:
     # --- what was observed ---
 
     def attempt_started(self, path: str, attempt: int, time: int, launched: Launched = NOT_LAUNCHED) -> None:
-        """User code of an attempt began to run."""
+        """User code of an attempt began to run, at a time by the clock of wherever it runs."""
         run = self._out(path, attempt)
         if run is None or run.attempt_phase != _ATTEMPT_QUEUED:
             return
         tree = self._tree
-        tree.tick(time)
         run = run._replace(
             phase=RUNNING, attempt_phase=_ATTEMPT_RUNNING, start_time=time, launched=launched, remark=None
         )
@@ -156,7 +155,7 @@ class Walk:
         tree.move(run.scope, run.child, RUNNING)
         tree.ledger.note_running(run)
 
-    def attempt_waits(self, path: str, attempt: int, reason: WaitingReason, message: str, time: int) -> None:
+    def attempt_waits(self, path: str, attempt: int, reason: WaitingReason, message: str) -> None:
         """An attempt that was launched does not run yet, for this reason.
 
         None, and no message, when that is over.
@@ -168,7 +167,6 @@ class Walk:
         remark = Remark(waiting_reason=reason, waiting_message=told) if reason or told else None
         if remark == run.remark:
             return
-        self._tree.tick(time)
         self._tree.runs[path] = run = run._replace(remark=remark)
         self._tree.ledger.note_running(run)
 

@@ -114,7 +114,6 @@ class Waiting:
     key: AttemptKey
     reason: WaitingReason
     message: str
-    time: int
     is_end: ClassVar[bool] = False
 
 

@@ -139,9 +139,7 @@ class Walking:
         elif type(observation) is Cancelled:
             walk.attempt_cancelled(key.path, key.attempt, now)
         elif type(observation) is Waiting:
-            walk.attempt_waits(
-                key.path, key.attempt, observation.reason, observation.message, observation.time
-            )
+            walk.attempt_waits(key.path, key.attempt, observation.reason, observation.message)
 
     def tell_failure(self, failed: Failed) -> None:
         """Logs that an attempt failed, and where; what went wrong is its execution's to tell."""

@@ -46,14 +46,14 @@ class Telling:
         early = when + AGAIN - loop.time()
         if before == reason and bool(words) == bool(message) and early > 0:
             # The last words are the ones that hold: nothing else may come after them.
-            held.timers["words"] = loop.call_later(early, self._says, held, reason, message, wall())
+            held.timers["words"] = loop.call_later(early, self._says, held, reason, message)
         else:
-            self._says(held, reason, message, wall())
+            self._says(held, reason, message)
 
-    def _says(self, held: Held, reason: WaitingReason, message: str, seen: int) -> None:
+    def _says(self, held: Held, reason: WaitingReason, message: str) -> None:
         if not held.started and not held.is_over:
             held.told = (reason, message, asyncio.get_running_loop().time())
-            self.tell(Waiting(held.key, reason, message, seen))
+            self.tell(Waiting(held.key, reason, message))
 
 
 def wall() -> int:

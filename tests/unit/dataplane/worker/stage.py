@@ -140,7 +140,7 @@ class HandLauncher:
         self.observed([Failed(key, T0, T0, failure)])
 
     def say_waiting(self, path: str, reason: WaitingReason, message: str) -> None:
-        self.observed([Waiting(self.key(path), reason, message, T0)])
+        self.observed([Waiting(self.key(path), reason, message)])
 
     def say_started(self, path: str, execution: int = 1) -> None:
         self.observed([Started(self.key(path, execution), T0)])

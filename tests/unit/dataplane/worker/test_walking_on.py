@@ -6,6 +6,7 @@ import pytest
 from support.closures import INTEGER, Flow, chain, given, integer, task
 from unit.dataplane.worker.stage import BUSY, INVALID, LEASE, Stage, phases
 from volery_dataplane.domain.walk import Walk
+from volery_dataplane.worker.ports import Started
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase, NodePhase
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 from voleryidl.worker.v1.worker_service_pb2 import Goodbye, NodeSnapshot, WorkResponse
@@ -45,6 +46,23 @@ async def test_an_execution_that_only_waits_for_long_is_parked_until_then() -> N
     assert report.release.park.wake_after.ToMicroseconds() == wake - stage.clock.now()
     stage.acknowledge()
     assert list(stage.worker.hello().held) == []
+
+
+@pytest.mark.parametrize("ahead", [-3 * 3_600, 3 * 3_600])
+async def test_a_rest_lasts_as_long_as_it_should_whatever_the_time_of_day_where_the_attempt_ran(
+    ahead: int,
+) -> None:
+    """The clock of the machine, or of the cluster, is not the worker's."""
+    stage = Stage()
+    stage.connect(lease=10 * FIVE_MINUTES)
+    await stage.begin(patient(), inputs=X)
+    elsewhere = stage.clock.now() + ahead * 1_000_000
+    key = stage.launcher.key("n0")
+    stage.launcher.observed([Started(key, elsewhere)])
+    await stage.commit()
+    stage.launcher.fail("n0")
+    await stage.turn()
+    assert stage.report().release.park.wake_after.ToSeconds() == FIVE_MINUTES
 
 
 async def test_an_execution_that_waits_for_a_short_time_is_kept() -> None:
