@@ -249,6 +249,22 @@ async def test_a_pod_that_does_not_end_is_ended_by_force_once_its_grace_is_over(
     assert isinstance(await end_of(hands, order), Cancelled)
 
 
+async def test_a_pod_that_another_of_its_name_has_replaced_while_nobody_looked_is_gone(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands)
+    order = stage.order("")
+    launcher.launch(order)
+    place = await runs(server, stage, hands, order)
+    body = {**server.pods[place], "metadata": {**server.pods[place]["metadata"]}}
+    server.logs[place[1]].put_nowait(b"")
+    await server.removes(place, tells=False)
+    await server.cut_watches()
+    await stage.api.call("POST", f"/api/v1/namespaces/{NAMESPACE}/pods", body)
+    failed = await failure_of(hands, order)
+    assert (failed.failure.code, failed.infrastructure) == ("PodDeleted", True)
+
+
 # Output
 
 

@@ -262,12 +262,13 @@ class KubernetesLauncher:
             standing = gone(held.standing, wall())
         self._endings.conclude(held, standing, pod)
 
-    def _listed(self, namespace: str, found: set[tuple[str, str]], since: float) -> None:
+    def _listed(self, namespace: str, found: Mapping[tuple[str, str], str], since: float) -> None:
         """What is not in a list, and was there before it began, was removed while nobody looked."""
-        self._known.listed(namespace, found, since)
+        self._known.listed(namespace, found.keys(), since)
         for held in self._holding.all():
             here = namespace in ("", held.place.namespace)
-            if here and held.place not in found and not held.is_over and 0 < held.confirmed < since:
+            is_there = found.get(held.place) == held.uid  # and not another one of its name
+            if here and not is_there and not held.is_over and 0 < held.confirmed < since:
                 self._endings.conclude(held, gone(held.standing, wall()), None)
 
     def _has(self, place: Place) -> bool:

@@ -35,13 +35,13 @@ class WatchEvents:
     Attributes:
         seen: a pod is as told now.
         removed: a pod is gone, and was last as told.
-        listed: these are all pods of the namespace ("" for all), as (namespace, name); the second value is
-            the monotonic time since when the list is true.
+        listed: these are all pods of the namespace ("" for all), their uids by (namespace, name); the last
+            value is the monotonic time since when the list is true.
     """
 
     seen: Callable[[Pod], None]
     removed: Callable[[Pod], None]
-    listed: Callable[[str, set[tuple[str, str]], float], None]
+    listed: Callable[[str, Mapping[tuple[str, str], str], float], None]
 
 
 class PodWatch:
@@ -93,7 +93,7 @@ class PodWatch:
 
     async def _list(self) -> None:
         began = time.monotonic()
-        found: set[tuple[str, str]] = set()
+        found: dict[tuple[str, str], str] = {}
         after = ""
         while True:
             query: dict[str, str | int] = {"labelSelector": self._selector, "limit": _PAGE}
@@ -102,7 +102,7 @@ class PodWatch:
             page = await self._api.call("GET", pods_path(self._namespace, query=query))
             for pod in page.get("items") or ():
                 metadata = pod["metadata"]
-                found.add((metadata["namespace"], metadata["name"]))
+                found[metadata["namespace"], metadata["name"]] = metadata["uid"]
                 self._events.seen(pod)
             metadata = page.get("metadata") or {}
             after = metadata.get("continue") or ""
