@@ -23,8 +23,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent
     for number, item in enumerate(item for item in items if here in item.path.parents):
         item.add_marker(pytest.mark.kubernetes)
-        # The first test waits until the cluster is up, which may have to be built.
-        item.add_marker(pytest.mark.timeout(300 if number else 1800))
+        # The first test waits until the cluster is up, which may have to be built; others may know better.
+        if not number or item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(300 if number else 1800))
 
 
 @pytest.fixture(scope="session")

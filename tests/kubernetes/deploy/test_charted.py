@@ -22,6 +22,8 @@ from support.deploying.programs import tools
 from support.deploying.rendering import CHART
 from support.pages import DOCS, commands, tables
 
+pytestmark = pytest.mark.timeout(900)  # images are made by whichever test comes first
+
 PAGE = DOCS / "howto" / "kubernetes.md"
 UPGRADE = DOCS / "howto" / "upgrade.md"
 KINDS = (

@@ -23,6 +23,8 @@ from volery.executions import ExecutionPhase
 from volery.run import Run
 from volery_dataplane.launch.kubernetes.labels import PATH
 
+pytestmark = pytest.mark.timeout(900)  # images are made by whichever test comes first
+
 PAGE = DOCS / "howto" / "upgrade.md"
 PARTS = ("control-plane", "worker")
 
