@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from model.inline_database import InlineDatabase
 from volery_controlplane.domain import reports
 from volery_controlplane.domain.errors import Stale
 from volery_controlplane.domain.records import FoldedReport
@@ -141,6 +142,15 @@ def a_row_of_the_inbox_is_dropped(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_commit_tells_nobody(patch: pytest.MonkeyPatch) -> None:
+    """What is committed ends with its caller."""
+
+    async def with_its_caller(self: InlineDatabase, intention: Any, then: Any = None) -> Any:
+        result = await self._transact(intention)
+        if then is not None:
+            then(result)
+        return result
+
+    patch.setattr(InlineDatabase, "transact", with_its_caller)
     patch.setattr(WorkService, "_to_its_end", lambda self, work: work)
 
 

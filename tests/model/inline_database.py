@@ -13,7 +13,7 @@ from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from support.databases import fresh_sqlite
 from volery_controlplane.domain.records import Micros
@@ -97,8 +97,29 @@ class InlineDatabase:
         self.outcomes = asyncio.Event()  # cleared: callers learn of nothing
         self.outcomes.set()
         self._limbo: list[asyncio.Future[None]] = []  # what the dead wait for
+        self._telling: set[asyncio.Task[Any]] = set()  # what is done to its end
 
-    async def transact(self, intention: Callable[[Transaction], T]) -> T:
+    async def transact(
+        self, intention: Callable[[Transaction], T], then: Callable[[T], None] | None = None
+    ) -> T:
+        if then is None:
+            return await self._transact(intention)
+        telling = asyncio.create_task(self._told(intention, then))
+        self._telling.add(telling)
+        telling.add_done_callback(self._was_told)
+        return await asyncio.shield(telling)
+
+    def _was_told(self, telling: asyncio.Task[Any]) -> None:
+        self._telling.discard(telling)
+        if not telling.cancelled():
+            telling.exception()  # its caller has it, if there is one
+
+    async def _told(self, intention: Callable[[Transaction], T], then: Callable[[T], None]) -> T:
+        result = await self._transact(intention)
+        then(result)
+        return result
+
+    async def _transact(self, intention: Callable[[Transaction], T]) -> T:
         if self.is_dead:
             await self._never()
         last = self._burn()

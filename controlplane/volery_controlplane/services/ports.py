@@ -405,10 +405,14 @@ class Transaction(Protocol):
 class Database(Protocol):
     """Runs intentions in transactions."""
 
-    async def transact(self, intention: Callable[[Transaction], T]) -> T:
+    async def transact(
+        self, intention: Callable[[Transaction], T], then: Callable[[T], None] | None = None
+    ) -> T:
         """Runs an intention; ends after its commit. Refusals it raises undo it alone.
 
-        It may run more than once, each time from nothing, so it changes nothing but the database.
+        It may run more than once, each time from nothing, so it changes nothing but the database. With
+        `then` it is done to its end though its caller is cancelled: `then` is called on the caller's event
+        loop with what was committed, before the caller has it and also when there is none any more.
         """
 
     async def read(self, query: Callable[[Transaction], T]) -> T:

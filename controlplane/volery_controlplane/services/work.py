@@ -13,6 +13,7 @@ import asyncio
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 from typing import Any, TypeVar
 
 import structlog
@@ -243,14 +244,18 @@ class WorkService:
 
     async def report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
         """Commits a wave and answers each of its reports."""
-        return await self._to_its_end(self._report(session, batch))
-
-    async def _report(self, session: WorkerSession, batch: ReportBatch) -> AcknowledgementBatch:
         reports = batch.reports
         references = self._references
+        # To its end, though the stream that it came on may break meanwhile; without a task of its own, since
+        # each node of a chain waits for this.
         outcome = await self._database.transact(
-            lambda tx: commit_wave(tx, session.session_id, session.worker_id, reports, references)
+            lambda tx: commit_wave(tx, session.session_id, session.worker_id, reports, references),
+            partial(self._tell, session),
         )
+        return AcknowledgementBatch(number=batch.number, acknowledgements=outcome.acknowledgements)
+
+    def _tell(self, session: WorkerSession, outcome: WaveOutcome) -> None:
+        """Tells of a wave that is committed."""
         self._measure(outcome)
         if self._spans is not None:
             self._spans.ended(outcome.ended)
@@ -274,7 +279,6 @@ class WorkService:
                 self._wakeups.notify_work()
             elif self._backlog:
                 self._wakeups.notify_work(here=True)
-        return AcknowledgementBatch(number=batch.number, acknowledgements=outcome.acknowledgements)
 
     async def _to_its_end(self, work: Coroutine[None, None, T]) -> T:
         """Commits and tells of it, though the stream that it came on may break meanwhile."""

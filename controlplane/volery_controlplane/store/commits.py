@@ -59,13 +59,36 @@ class _Interrupted(Busy):
 
 
 class Job:
-    """One intention on its way, and who waits for it."""
+    """One intention on its way, and who waits for it.
 
-    __slots__ = ("_future", "_loop", "_ticket", "asked", "failure", "intention", "result", "timer", "worker")
+    Args:
+        intention: what is to be done.
+        loop: whose thread the outcome goes to.
+        then: called there with the outcome before whoever waits has it, and also when nobody waits any more.
+    """
 
-    def __init__(self, intention: Callable[[SqlTransaction], Any], loop: asyncio.AbstractEventLoop) -> None:
+    __slots__ = (
+        "_future",
+        "_loop",
+        "_then",
+        "_ticket",
+        "asked",
+        "failure",
+        "intention",
+        "result",
+        "timer",
+        "worker",
+    )
+
+    def __init__(
+        self,
+        intention: Callable[[SqlTransaction], Any],
+        loop: asyncio.AbstractEventLoop,
+        then: Callable[[Any], None] | None = None,
+    ) -> None:
         self.intention = intention
         self._loop = loop
+        self._then = then
         self.asked = time.perf_counter()
         self._future: asyncio.Future[Any] = loop.create_future()
         self.result: Any = None
@@ -90,14 +113,15 @@ class Job:
             self._ticket.pop()  # which two threads cannot do
         except IndexError:
             return False
-        return not self._future.cancelled()
+        return self._then is not None or not self._future.cancelled()
 
     def refuse(self, refusal: Refusal) -> bool:
         """Refuses it unless it was begun; on the loop's thread. Gives whether it was refused."""
-        if self.take():
+        if not self.take():
+            return False
+        if not self._future.done():
             self._future.set_exception(refusal)
-            return True
-        return False
+        return True
 
     def give_up(self, refusal: Refusal) -> None:
         """Lets the caller go though nobody knows what becomes of the work, and ends what does it."""
@@ -110,6 +134,12 @@ class Job:
         """Hands the outcome over; on the loop's thread."""
         if self.timer is not None:
             self.timer.cancel()
+        if self._then is not None and self.failure is None:
+            try:
+                self._then(self.result)
+            except Exception as defect:
+                log.exception("a commit could not be told of")
+                self.failure = defect
         if self._future.done():
             return
         if isinstance(self.failure, StopIteration):  # which no future takes

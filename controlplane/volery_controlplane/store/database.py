@@ -101,9 +101,11 @@ class SqlDatabase:
         require_head(url)
         return cls(engine, dialect, tuning)
 
-    async def transact(self, intention: Callable[[Transaction], T]) -> T:
+    async def transact(
+        self, intention: Callable[[Transaction], T], then: Callable[[T], None] | None = None
+    ) -> T:
         """Runs an intention; ends after its commit. Refusals it raises undo it alone."""
-        return await self._run(self._writes, intention)
+        return await self._run(self._writes, intention, then)
 
     async def read(self, query: Callable[[Transaction], T]) -> T:
         """Runs a query that writes nothing, on its own snapshot."""
@@ -133,9 +135,14 @@ class SqlDatabase:
         for worker in self._workers:
             worker.join()
 
-    async def _run(self, queue: SimpleQueue[Job | None], work: Callable[[Transaction], T]) -> T:
+    async def _run(
+        self,
+        queue: SimpleQueue[Job | None],
+        work: Callable[[Transaction], T],
+        then: Callable[[T], None] | None = None,
+    ) -> T:
         loop = asyncio.get_running_loop()
-        job = Job(work, loop)
+        job = Job(work, loop, then)
         tuning = self._tuning
         with self._lock:
             if self._is_closed:

@@ -169,6 +169,48 @@ async def test_who_gives_up_before_the_start_leaves_no_trace(database: SqlDataba
     assert not await exists(database, "one")
 
 
+async def test_what_is_to_be_told_is_done_and_told_though_its_caller_gave_up_before_the_start(
+    database: SqlDatabase, url: str
+) -> None:
+    told: list[ExecutionKey] = []
+    async with all_writers_busy(database, url):
+        given_up = asyncio.ensure_future(database.transact(insert, told.append))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await given_up
+    await database.transact(lambda tx: insert(tx, "after"))
+    assert await exists(database, "one")
+    assert len(told) == 1
+
+
+async def test_what_is_to_be_told_is_told_before_its_caller_knows(database: SqlDatabase) -> None:
+    told: list[ExecutionKey] = []
+    key = await database.transact(insert, told.append)
+    assert told == [key]
+
+
+async def test_what_was_undone_is_not_told(database: SqlDatabase) -> None:
+    def refused(tx: Transaction) -> None:
+        insert(tx)
+        raise Invalid("undone")
+
+    told: list[None] = []
+    with pytest.raises(Invalid):
+        await database.transact(refused, told.append)
+    assert told == []
+    assert not await exists(database, "one")
+
+
+async def test_a_defect_of_who_tells_is_its_callers(database: SqlDatabase) -> None:
+    def defective(key: ExecutionKey) -> None:
+        raise LookupError(key)
+
+    with pytest.raises(LookupError):
+        await database.transact(insert, defective)
+    assert await exists(database, "one")
+
+
 async def test_who_gives_up_during_a_commit_disturbs_nobody(database: SqlDatabase) -> None:
     loop = asyncio.get_running_loop()
     started, release = asyncio.Event(), threading.Event()

@@ -26,7 +26,9 @@ class HandDatabase:
         self.answers = list(answers)
         self.asked: list[float] = []
 
-    async def transact(self, intention: Callable[[Transaction], T]) -> T:
+    async def transact(
+        self, intention: Callable[[Transaction], T], then: Callable[[T], None] | None = None
+    ) -> T:
         return self._answer()
 
     async def read(self, query: Callable[[Transaction], T]) -> T:
