@@ -18,14 +18,17 @@ import os
 import stat
 import tempfile
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeVar
 from urllib.parse import unquote, urlsplit
 
 from volery_controlplane.domain.errors import Denied, Invalid, NotFound, Violation
 from volery_controlplane.services.ports import Presigned, StoredObject
+
+T = TypeVar("T")
 
 
 class FileBlobStore:
@@ -76,23 +79,20 @@ class FileBlobStore:
         """Takes content in and settles it; gives whether it was there."""
         # The content is read and verified in any case: the caller must not learn by a short cut that its
         # announcement was never checked.
-        file, temporary = await asyncio.to_thread(self._open_incoming)
-        digest, received = hashlib.sha256(), 0
-        try:
-            with file:
-                async for chunk in chunks:
-                    received += len(chunk)
-                    if received > size:
-                        raise _mismatch("header.size_bytes", "more content came than was announced")
-                    digest.update(chunk)
-                    await asyncio.to_thread(file.write, chunk)
-                if received != size:
-                    raise _mismatch("header.size_bytes", f"{received} bytes came, {size} were announced")
-                if digest.hexdigest() != sha256:
-                    raise _mismatch("header.sha256", f"the content's SHA-256 is {digest.hexdigest()}")
-                return await asyncio.to_thread(settle, file, temporary, target)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with ExitStack() as opened:
+            file, temporary = await _to_its_end(partial(self._open_incoming, opened))
+            digest, received = hashlib.sha256(), 0
+            async for chunk in chunks:
+                received += len(chunk)
+                if received > size:
+                    raise _mismatch("header.size_bytes", "more content came than was announced")
+                digest.update(chunk)
+                await _to_its_end(partial(file.write, chunk))
+            if received != size:
+                raise _mismatch("header.size_bytes", f"{received} bytes came, {size} were announced")
+            if digest.hexdigest() != sha256:
+                raise _mismatch("header.sha256", f"the content's SHA-256 is {digest.hexdigest()}")
+            return await _to_its_end(partial(settle, file, temporary, target))
 
     async def stat(self, sha256: str) -> tuple[str, int] | None:
         """URI and size of content by hash; it counts as new again, since somebody relies on it now."""
@@ -151,14 +151,15 @@ class FileBlobStore:
     def _place(self, sha256: str) -> Path:
         return self._directory / "blobs" / sha256[:2] / sha256
 
-    def _open_incoming(self) -> tuple[BinaryIO, Path]:
+    def _open_incoming(self, opened: ExitStack) -> tuple[BinaryIO, Path]:
+        """A file to write to, which is closed and removed when the stack is left."""
         while True:
             descriptor, name = tempfile.mkstemp(dir=self._incoming)
-            file = os.fdopen(descriptor, "wb")
+            opened.callback(Path(name).unlink, missing_ok=True)
+            file = opened.enter_context(os.fdopen(descriptor, "wb"))
             fcntl.flock(file, fcntl.LOCK_EX)
             if os.fstat(descriptor).st_nlink:  # else one that starts took it for a remainder
                 return file, Path(name)
-            file.close()
 
     def _read(self, uri: str, offset: int, size: int) -> bytes:
         with self._inside(uri).open("rb") as file:
@@ -267,3 +268,13 @@ def _flush(directory: Path) -> None:
 
 def _mismatch(field: str, message: str) -> Invalid:
     return Invalid(message, [Violation(field, message, "CONTENT_MISMATCH")])
+
+
+async def _to_its_end(work: Callable[[], T]) -> T:
+    """Does work in a thread. Who is cancelled meanwhile waits for its end, since it goes on in any case."""
+    working = asyncio.ensure_future(asyncio.to_thread(work))
+    try:
+        return await asyncio.shield(working)
+    except asyncio.CancelledError:
+        await asyncio.gather(working, return_exceptions=True)
+        raise
