@@ -37,7 +37,8 @@ from volery_dataplane.worker.measures import Measures
 from volery_dataplane.worker.ports import LauncherEvents, LogPiece, Observation
 from volery_dataplane.worker.spans import AttemptSpans
 from volery_dataplane.worker.taking import Taking
-from volery_dataplane.worker.worker import Worker, WorkerSettings
+from volery_dataplane.worker.worker import Worker
+from volery_dataplane.worker.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 

@@ -52,7 +52,8 @@ from volery_dataplane.worker.ports import (
     Succeeded,
 )
 from volery_dataplane.worker.taking import Taking
-from volery_dataplane.worker.worker import Worker, WorkerSettings
+from volery_dataplane.worker.worker import Worker
+from volery_dataplane.worker.worker_settings import WorkerSettings
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES, TERMINAL_NODE_PHASES
 from voleryidl.core.v1 import phase_pb2 as pb
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure

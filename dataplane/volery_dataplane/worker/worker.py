@@ -19,7 +19,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import structlog
 from voleryidl.core.v1.reason_pb2 import ErrorReason
@@ -61,6 +60,7 @@ from volery_dataplane.worker.ports import (
 from volery_dataplane.worker.spans import AttemptSpans
 from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.walking import Walking, condemnation
+from volery_dataplane.worker.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
@@ -72,28 +72,6 @@ PART_BYTES = 1024 * 1024
 
 LAST_WORDS = 2.0
 """Seconds that a draining worker waits until what it stopped is reported, and then for its goodbye."""
-
-
-@dataclass(frozen=True, slots=True)
-class WorkerSettings:
-    """How one worker behaves.
-
-    Attributes:
-        worker_id: stable name; a new process of the same name takes over at once.
-        executions: how many executions it walks at a time.
-        park_after: an execution whose next timer is further away than this is parked; seconds. Longer than
-            any delay for the infrastructure: a parked one waits by the database's clock, which may jump.
-        pools: the worker pools it serves; empty for the default one.
-        version, slots: its release and how many tasks it runs at a time; told to people.
-    """
-
-    worker_id: str
-    session_id: str
-    executions: int = 1_000
-    park_after: float = 30.0
-    pools: Sequence[str] = ()
-    version: str = "0.1.0"
-    slots: int = 0
 
 
 class Worker:

@@ -25,7 +25,8 @@ from volery_dataplane.worker.ports import (
     Waiting,
 )
 from volery_dataplane.worker.taking import Taking
-from volery_dataplane.worker.worker import Worker, WorkerSettings
+from volery_dataplane.worker.worker import Worker
+from volery_dataplane.worker.worker_settings import WorkerSettings
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_USER, Failure
 from voleryidl.core.v1.literals_pb2 import Literal, LiteralMap
