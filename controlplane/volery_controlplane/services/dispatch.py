@@ -13,7 +13,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Protocol
@@ -104,11 +105,28 @@ class Dispatcher:
         self._streams: dict[str, _Stream] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def supersede(self, session_id: str, worker_id: str) -> None:
-        """A worker is about to open a session, perhaps again: nothing more goes to its older streams."""
-        for key, stream in list(self._streams.items()):
-            if key == session_id or stream.session.worker_id == worker_id:
-                del self._streams[key]
+    @contextmanager
+    def superseding(self, session_id: str, worker_id: str) -> Iterator[None]:
+        """A worker opens a session, perhaps again: nothing more goes to its older streams.
+
+        Where it is refused, as one that has been replaced is, they are served as before.
+        """
+        older = [
+            stream
+            for key, stream in self._streams.items()
+            if key == session_id or stream.session.worker_id == worker_id
+        ]
+        for stream in older:
+            del self._streams[stream.session.session_id]
+        try:
+            yield
+        except BaseException:
+            for stream in older:
+                if not stream.session.is_over:
+                    self._streams.setdefault(stream.session.session_id, stream)
+            self._wakeups.notify_work(here=True)
+            self._wakeups.notify_inbox(here=True)
+            raise
 
     def attach(self, session: WorkerSession, line: Line) -> None:
         """A worker's stream is open. What came for it while it had none is looked for."""
@@ -117,6 +135,7 @@ class Dispatcher:
 
     def detach(self, session: WorkerSession) -> None:
         """A worker's stream has ended."""
+        session.is_over = True
         if self._stream(session) is not None:
             del self._streams[session.session_id]
 

@@ -100,8 +100,8 @@ class WorkStreams:
         if first is None or first.WhichOneof("message") != "hello":
             raise Invalid("the first message of a stream must be hello")
         outbox = Outbox(writer)
-        self._dispatcher.supersede(first.hello.session_id, first.hello.worker_id)
-        session, welcome = await self._work.open(first.hello)
+        with self._dispatcher.superseding(first.hello.session_id, first.hello.worker_id):
+            session, welcome = await self._work.open(first.hello)
         outbox.append(WorkResponse(welcome=welcome))
         log.info("worker connected", worker=session.worker_id, session=session.session_id)
         logs: asyncio.Queue[Sequence[ExecutionLogs] | None] = asyncio.Queue(LOG_BATCHES)

@@ -107,6 +107,7 @@ class WorkerSession:
     claiming: int = 0
     placing: int = 0
     draining: bool = False
+    is_over: bool = False  # its stream has ended
     inbox_sent: dict[int, int] = field(default_factory=dict)
     inbox_waits: bool = False
 

@@ -236,8 +236,8 @@ class Desk:
                 HeldExecution(execution_key=key, fencing_token=token) for key, token in (held or {}).items()
             ],
         )
-        self.dispatcher.supersede(session, worker)
-        opened, welcome = await self.work.open(hello)
+        with self.dispatcher.superseding(session, worker):
+            opened, welcome = await self.work.open(hello)
         mail = Mail()
         self.dispatcher.attach(opened, mail)
         hand = Hand(self, worker, opened, welcome, mail, known=dict(held or {}))

@@ -57,6 +57,18 @@ async def test_a_newer_session_of_a_worker_takes_over_at_once(desk: Desk) -> Non
     assert not await desk.work.renew(old.session, Renewal())
 
 
+async def test_an_older_process_of_a_name_that_is_refused_takes_no_work_from_the_newer_one(
+    desk: Desk,
+) -> None:
+    await desk.connect("w1", "s1")
+    newer = await desk.connect("w1", "s2")
+    with pytest.raises(Stale):
+        await desk.connect("w1", "s1")
+    key = await desk.create()
+    await desk.settle()
+    assert newer.read().known == {key: 1}
+
+
 async def test_an_ended_session_gets_no_claims_and_its_reports_are_refused(desk: Desk) -> None:
     hand = await desk.connect()
     key = await desk.create()
@@ -163,11 +175,11 @@ async def test_a_session_that_was_ended_elsewhere_does_not_swallow_a_new_executi
 async def test_nothing_is_given_to_an_older_stream_while_a_newer_one_is_being_opened(desk: Desk) -> None:
     older = await desk.connect("w1", "s1")
     await desk.settle()
-    desk.dispatcher.supersede("s2", "w1")
-    key = await desk.create()
-    await desk.settle()
-    assert older.read().known == {}
-    assert await desk.claimable() == [key]
+    with desk.dispatcher.superseding("s2", "w1"):
+        key = await desk.create()
+        await desk.settle()
+        assert older.read().known == {}
+        assert await desk.claimable() == [key]
 
 
 async def test_a_frozen_worker_with_room_does_not_hide_that_others_wait_for_room(desk: Desk) -> None:
