@@ -37,7 +37,7 @@ from support.packages import integers
 from voleryidl.core.v1.phase_pb2 import ExecutionPhase
 
 RUNS_FOR = 1.0
-OVERHEAD = 0.2
+OVERHEAD = 0.55
 """Of a task, from its result to its successor's beginning, about."""
 BARS = {0.5: 5.0, 0.99: 25.0}
 """Milliseconds, by share."""
@@ -68,7 +68,7 @@ def ready(cluster: Cluster, stand_in: StandIn, pods: int) -> list[Figure]:
 def _at(cluster: Cluster, stand_in: StandIn, raw: float, share: float) -> list[Figure]:
     chains = max(1, round(raw * share * (RUNS_FOR + OVERHEAD)))
     with pods_serving(cluster, on_stand_in(stand_in), slots=10_000) as (planes, runs):
-        _chains(runs, 2, 0.1)  # makes the namespace and the connections
+        _chains(runs, chains, (RUNS_FOR + OVERHEAD) / chains)  # makes the namespace and the connections
         begin = time.monotonic()
         spent = _processor(planes)
         with _sleeper() as late:

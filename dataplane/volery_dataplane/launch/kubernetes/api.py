@@ -17,6 +17,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 from kubernetes.aio import client, config
+from kubernetes.aio.client.rest import RESTClientObject
 
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 
@@ -26,6 +27,9 @@ _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _QUIET = 90.0
 """Seconds without a byte after which a stream is given up; bookmarks come about every minute."""
 
+
+_KEPT = 75.0
+"""Seconds for which a connection is kept that nobody uses; the API server closes it after 90."""
 
 _CLOSING_TURNS = 10
 """Turns of the loop within which connections that were cut off are closed."""
@@ -81,7 +85,9 @@ class Api:
         # on another thread: a quarter of a call's processor time, and on a busy machine more of its wait.
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.proxy = configuration.proxy or proxy_of(configuration.host)
-        return cls(client.ApiClient(configuration), settings.timeout)
+        connected = client.ApiClient(configuration)
+        connected.rest_client = _Connections(configuration)
+        return cls(connected, settings.timeout)
 
     async def call(
         self,
@@ -159,6 +165,13 @@ class Api:
         )
         response: aiohttp.ClientResponse = answer.response
         return response
+
+
+class _Connections(RESTClientObject):
+    """Connections that outlive a short rest: the first pods after it would wait for new ones."""
+
+    def _create_connector(self) -> aiohttp.TCPConnector:
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEPT)
 
 
 def proxy_of(server: str) -> str | None:
