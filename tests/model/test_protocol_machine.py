@@ -168,7 +168,8 @@ class ProtocolMachine(RuleBasedStateMachine):
         stream = wire.stream
         assert stream is not None
         for _ in range(min(heard, len(stream.down))):
-            self.world.do(wire.hear)
+            if wire.stream is stream:  # else what it heard was goodbye
+                self.world.do(wire.hear)
         self.world.do(wire.break_off)
         if noticed:
             self.world.do(stream.end)
