@@ -12,7 +12,6 @@ from volery_controlplane.domain import reports
 from volery_controlplane.domain.errors import Stale
 from volery_controlplane.domain.records import FoldedReport
 from volery_controlplane.services import waves
-from volery_controlplane.services.work import WorkService
 from volery_controlplane.store.executions import SqlExecutionStore
 from volery_dataplane.domain import restoring, tree
 from volery_dataplane.domain.attempts import Attempts
@@ -151,7 +150,6 @@ def a_commit_tells_nobody(patch: pytest.MonkeyPatch) -> None:
         return result
 
     patch.setattr(InlineDatabase, "transact", with_its_caller)
-    patch.setattr(WorkService, "_to_its_end", lambda self, work: work)
 
 
 def a_batch_without_answer_is_forgotten(patch: pytest.MonkeyPatch) -> None:

@@ -9,14 +9,11 @@ what one wave does to the database in `waves`.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import partial
-from typing import Any, TypeVar
 
-import structlog
 from voleryidl.core.v1.closure_pb2 import WorkflowClosure
 from voleryidl.worker.v1.worker_service_pb2 import (
     AcknowledgementBatch,
@@ -61,10 +58,6 @@ from volery_controlplane.services.uses import note_orphans
 from volery_controlplane.services.value_runs import runs, to_output
 from volery_controlplane.services.values import INPUTS, OUTPUTS
 from volery_controlplane.services.waves import WaveOutcome, commit_wave
-
-log = structlog.get_logger(__name__)
-
-T = TypeVar("T")
 
 MOST_ATTEMPTS = 1_000
 """How many attempts may be asked after at once."""
@@ -168,7 +161,6 @@ class WorkService:
         self._references = References(settings.storage_uri)
         # Whether executions may be waiting for room: when not, an end makes nobody look for work.
         self._backlog = True
-        self._committing: set[asyncio.Task[Any]] = set()
         self.task_server = ""
         self.data_server = ""
 
@@ -209,12 +201,7 @@ class WorkService:
             lost = [key for key, token in known.items() if held.get(ExecutionKey(key)) != token]
             return lost, [key for key in known if key not in lost]
 
-        async def commit() -> tuple[list[int], list[int]]:
-            found = await self._database.transact(intention)
-            self._wakeups.notify_work()
-            return found
-
-        lost, kept = await self._to_its_end(commit())
+        lost, kept = await self._database.transact(intention, lambda _: self._wakeups.notify_work())
         welcome = Welcome(
             lost_execution_keys=lost,
             inline_value_limit=self._settings.inline_value_limit,
@@ -281,18 +268,6 @@ class WorkService:
             elif self._backlog:
                 self._wakeups.notify_work(here=True)
 
-    async def _to_its_end(self, work: Coroutine[None, None, T]) -> T:
-        """Commits and tells of it, though the stream that it came on may break meanwhile."""
-        task = asyncio.create_task(work)
-        self._committing.add(task)
-        task.add_done_callback(self._committed)
-        return await asyncio.shield(task)
-
-    def _committed(self, task: asyncio.Task[Any]) -> None:
-        self._committing.discard(task)
-        if not task.cancelled() and (problem := task.exception()) is not None:
-            log.debug("something was not committed", reason=repr(problem))  # whoever waits is told
-
     def _measure(self, outcome: WaveOutcome) -> None:
         measures = self.measures
         measures.wave.observe(len(outcome.acknowledgements))
@@ -312,11 +287,11 @@ class WorkService:
             tx.sessions.end(session.session_id)
             return tx.executions.release_session(session.session_id)
 
-        async def commit() -> None:
-            if await self._database.transact(intention):
+        def tell(released: int) -> None:
+            if released:
                 self._wakeups.notify_work()
 
-        await self._to_its_end(commit())
+        await self._database.transact(intention, tell)
 
     async def append_logs(self, session: WorkerSession, logs: Sequence[ExecutionLogs]) -> None:
         """Keeps pieces of logs; those of executions that the session does not hold are dropped.
