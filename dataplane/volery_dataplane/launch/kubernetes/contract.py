@@ -22,25 +22,6 @@ VERDICT_FILE = "/dev/termination-log"
 INPUT_DIR = "/var/volery/inputs"
 OUTPUT_DIR = "/var/volery/outputs"
 
-ATTEMPT_VARIABLES = frozenset(
-    {
-        "VOLERY_EXECUTION",
-        "VOLERY_EXECUTION_UID",
-        "VOLERY_NODE",
-        "VOLERY_ATTEMPT",
-        "VOLERY_STORAGE_PREFIX",
-        "VOLERY_DATA_SERVER",
-        "VOLERY_SERVER",
-        "VOLERY_TOKEN",
-        "VOLERY_TLS_CA_PEM",
-        "VOLERY_TRACEPARENT",
-        "VOLERY_INPUTS",
-        "VOLERY_INPUTS_URI",
-        "VOLERY_INPUTS_SHA256",
-    }
-)
-"""Variables whose value is an attempt's own."""
-
 _NAME = re.compile(r"[-._a-zA-Z][-._a-zA-Z0-9]*")
 _THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from volery_dataplane.launch.kubernetes import contract, labels, programs
 from volery_dataplane.launch.kubernetes.amounts import amounts_of, shared_memory_of
-from volery_dataplane.launch.kubernetes.contract import ATTEMPT_VARIABLES, variables
+from volery_dataplane.launch.kubernetes.contract import variables
 from volery_dataplane.launch.kubernetes.functions import function_container
 from volery_dataplane.launch.kubernetes.merging import merged
 from volery_dataplane.launch.kubernetes.placing import (
@@ -167,7 +167,6 @@ def _primary(
     made = merged(made, {"env": variables(task.environment, order.environment)})
     made = merged(made, {"env": secrets.env, "envFrom": secrets.env_from, "volumeMounts": secrets.mounts})
     made = merged(made, {**over, "env": variables(told)})
-    made["env"] = [variable for variable in made["env"] if variable["name"] not in ATTEMPT_VARIABLES]
     if shared_memory_of(task.resources):
         made = merged(made, {"volumeMounts": [{"name": _SHARED_MEMORY, "mountPath": _SHM}]})
     return {**made, "resources": amounts, "terminationMessagePolicy": "FallbackToLogsOnError"}

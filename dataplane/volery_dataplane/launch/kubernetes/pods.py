@@ -39,7 +39,8 @@ def pod_of(
     if order.task.HasField("python"):
         told |= inputs_environment(order, settings)
     first, *others = mould.spec["containers"]
-    primary = {**first, "env": [*first["env"], *variables(told)]}
+    others_say = [variable for variable in first["env"] if variable["name"] not in told]
+    primary = {**first, "env": [*others_say, *variables(told)]}
     spec = {**mould.spec, "containers": [primary, *others]}
     if order.options.service_account:
         spec["serviceAccountName"] = order.options.service_account
