@@ -37,6 +37,14 @@ def process_settings(directory: Path, **changes: Any) -> ProcessSettings:
     return ProcessSettings(**values)
 
 
+@pytest.fixture
+def fifo(tmp_path: Path) -> str:
+    """Where tasks stand until `open_gate`."""
+    path = str(tmp_path / "gate")
+    os.mkfifo(path)
+    return path
+
+
 def files_of(directory: Path) -> list[Path]:
     return [path for path in directory.rglob("*") if not path.is_dir()]
 

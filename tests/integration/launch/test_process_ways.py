@@ -8,20 +8,9 @@ from pathlib import Path
 
 import pytest
 from integration.launch.conftest import MakeHarness
-from integration.launch.process_harness import a_task
+from integration.launch.process_harness import a_task, open_gate
 from volery_dataplane.worker.ports import Cancelled, Stream, Succeeded
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_TIMEOUT, FAILURE_KIND_USER
-
-
-@pytest.fixture
-def fifo(tmp_path: Path) -> str:
-    path = str(tmp_path / "gate")
-    os.mkfifo(path)
-    return path
-
-
-def open_gate(fifo: str) -> None:
-    Path(fifo).write_text("go\n")
 
 
 async def test_an_attempt_that_lasts_is_announced_and_a_short_one_is_not(

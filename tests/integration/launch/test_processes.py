@@ -18,22 +18,11 @@ import psutil
 import pytest
 import uvloop
 from integration.launch.conftest import HERE, MakeHarness, local_bundle, process_settings
-from integration.launch.process_harness import ProcessHarness, a_task
+from integration.launch.process_harness import ProcessHarness, a_task, open_gate
 from support.launching.harness import value_of
 from volery_dataplane.worker.ports import Cancelled, Failed, Stream, Succeeded
 
 forking = pytest.mark.skipif(sys.platform != "linux", reason="processes are forked on Linux only")
-
-
-@pytest.fixture
-def fifo(tmp_path: Path) -> str:
-    path = str(tmp_path / "gate")
-    os.mkfifo(path)
-    return path
-
-
-def open_gate(fifo: str) -> None:
-    Path(fifo).write_text("go\n")
 
 
 def gone(*pids: int) -> bool:
