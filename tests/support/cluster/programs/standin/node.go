@@ -83,8 +83,10 @@ func runNode(ctx context.Context, arguments []string) error {
 }
 
 func (n *node) serve(ctx context.Context, workers int) error {
-	mine := fields.OneTermEqualSelector("spec.nodeName", n.name)
-	source := cache.NewListWatchFromClient(n.client.CoreV1().RESTClient(), "pods", "", mine)
+	// Not by spec.nodeName: the API server keeps ten events for a watch of one node's pods, which is much for a
+	// kubelet, and ends it when more come at once. Here that is every other second, and client-go waits before
+	// it watches again.
+	source := cache.NewListWatchFromClient(n.client.CoreV1().RESTClient(), "pods", "", fields.Everything())
 	handler := cache.ResourceEventHandlerFuncs{
 		AddFunc:    n.enqueue,
 		UpdateFunc: func(_, now any) { n.enqueue(now) },
@@ -108,6 +110,9 @@ func (n *node) serve(ctx context.Context, workers int) error {
 }
 
 func (n *node) enqueue(object any) {
+	if pod, ok := object.(*core.Pod); !ok || pod.Spec.NodeName != n.name {
+		return
+	}
 	if key, err := cache.MetaNamespaceKeyFunc(object); err == nil {
 		n.queue.Add(key)
 	}
