@@ -71,12 +71,21 @@ class Pause:
 
 
 class PlayedApi:
-    """The server; all on the event loop of the test."""
+    """The server; all on the event loop of the test.
+
+    Attributes:
+        pods: as they stand, by place.
+        logs: what is still to come of them, by pod.
+        requests: those that came.
+        connections: what they came over.
+        answers: what matching requests are answered, whatever they ask for.
+    """
 
     def __init__(self) -> None:
         self.pods: dict[tuple[str, str], dict[str, Any]] = {}
         self.logs: dict[str, asyncio.Queue[bytes]] = {}
         self.requests: list[Request] = []
+        self.connections: set[Any] = set()
         self.answers: list[tuple[Matching, web.Response]] = []
         self._pauses: list[Pause] = []
         self._watches: list[asyncio.Queue[dict[str, Any]]] = []
@@ -165,6 +174,7 @@ class PlayedApi:
         body = json.loads(await request.read() or b"{}")
         told = Request(request.method, request.path, dict(request.query), body)
         self.requests.append(told)
+        self.connections.add(request.transport)
         await self._notify()
         await self._wait(told, done_first=False)
         for matching, response in self.answers:
@@ -185,6 +195,8 @@ class PlayedApi:
                 await pause.open.wait()
 
     async def _done(self, told: Request) -> web.Response:
+        if told.path == "/version":
+            return web.json_response({"gitVersion": "v0.0.0-played"})
         parts = told.path.strip("/").split("/")
         if "pods" not in parts:
             return web.json_response({"items": []})

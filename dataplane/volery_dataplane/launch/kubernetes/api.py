@@ -1,7 +1,7 @@
 """The API server: plain requests and answers over the official client's connection.
 
 The client's generated models cost more than the calls themselves, so only its configuration, its
-credentials and its connection pool are used; bodies and answers are plain JSON.
+credentials and its connections are used (`connections`); bodies and answers are plain JSON.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 from kubernetes.aio import client, config
-from kubernetes.aio.client.rest import RESTClientObject
 
+from volery_dataplane.launch.kubernetes.connections import Connections, lacking
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 
 MERGE = "application/merge-patch+json"
@@ -26,10 +26,6 @@ STRATEGIC = "application/strategic-merge-patch+json"
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _QUIET = 90.0
 """Seconds without a byte after which a stream is given up; bookmarks come about every minute."""
-
-
-_KEPT = 75.0
-"""Seconds for which a connection is kept that nobody uses; the API server closes it after 90."""
 
 _CLOSING_TURNS = 10
 """Turns of the loop within which connections that were cut off are closed."""
@@ -61,10 +57,15 @@ class ApiRefusal(Exception):
 class Api:
     """A connection to one API server."""
 
-    def __init__(self, connected: client.ApiClient, timeout: float) -> None:
+    def __init__(self, connected: client.ApiClient, settings: ApiSettings) -> None:
         self._client = connected
         self._host = connected.configuration.host.rstrip("/")
-        self._timeout = aiohttp.ClientTimeout(total=timeout)
+        self._timeout = aiohttp.ClientTimeout(total=settings.timeout)
+        self._most = settings.connections
+        self._calls = Connections(connected.configuration, self._most, self._opens)
+        self._streams = Connections(connected.configuration, 0)
+        self._under_way = 0
+        self._opening: asyncio.Task[None] | None = None
 
     @classmethod
     async def connect(cls, settings: ApiSettings) -> Api:
@@ -80,14 +81,11 @@ class Api:
                 client_configuration=configuration,
                 temp_file_path=None if settings.credentials is None else str(settings.credentials),
             )
-        configuration.connection_pool_maxsize = settings.connections
         # By itself the connection would look for a proxy, and for a password in a netrc file, at each call,
         # on another thread: a quarter of a call's processor time, and on a busy machine more of its wait.
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.proxy = configuration.proxy or proxy_of(configuration.host)
-        connected = client.ApiClient(configuration)
-        connected.rest_client = _Connections(configuration)
-        return cls(connected, settings.timeout)
+        return cls(client.ApiClient(configuration), settings)
 
     async def call(
         self,
@@ -112,11 +110,14 @@ class Api:
     async def _answered(
         self, method: str, path: str, body: Mapping[str, Any] | None, content_type: str
     ) -> bytes:
+        self._under_way += 1
         try:
-            answer = await self._request(method, path, body, content_type, self._timeout)
+            answer = await self._request(self._calls, method, path, body, content_type, self._timeout)
             content = await answer.read()
         except (aiohttp.ClientError, OSError, TimeoutError) as problem:
             raise ApiRefusal(0, "", f"the API server cannot be reached: {problem!r}") from problem
+        finally:
+            self._under_way -= 1
         if answer.status >= 300:
             raise _refusal(answer, content)
         return content
@@ -131,7 +132,7 @@ class Api:
         """Reads an answer while it comes. Raises ApiRefusal, also while it is read."""
         limits = aiohttp.ClientTimeout(total=None, sock_connect=10.0, sock_read=quiet)
         try:
-            answer = await self._request("GET", path, None, "application/json", limits)
+            answer = await self._request(self._streams, "GET", path, None, "application/json", limits)
             try:
                 if answer.status >= 300:
                     raise _refusal(answer, await answer.read())
@@ -146,12 +147,27 @@ class Api:
 
     async def close(self) -> None:
         """Closes the connections."""
-        await self._client.close()  # type: ignore[no-untyped-call]  # as above
+        if self._opening is not None:
+            self._opening.cancel()
+            await asyncio.wait([self._opening])
+        await self._calls.close()
+        await self._streams.close()
         for _ in range(_CLOSING_TURNS):
             await asyncio.sleep(0)
 
+    def _opens(self) -> None:
+        """A call has no connection; those that are opened ahead have none either, and are no reason."""
+        count = lacking(self._under_way, self._most)
+        if count and (self._opening is None or self._opening.done()):
+            self._opening = asyncio.create_task(self._open(count))
+
+    async def _open(self, count: int) -> None:
+        calls = (self.tell("GET", "/version") for _ in range(count))
+        await asyncio.gather(*calls, return_exceptions=True)
+
     async def _request(
         self,
+        connections: Connections,
         method: str,
         path: str,
         body: Mapping[str, Any] | None,
@@ -160,18 +176,11 @@ class Api:
     ) -> aiohttp.ClientResponse:
         headers = {"Content-Type": content_type, "Accept": "application/json, */*"}
         await self._client.update_params_for_auth(headers, [], ["BearerToken"], path, method, body)
-        answer = await self._client.rest_client.request(  # type: ignore[no-untyped-call]  # as above
+        answer = await connections.request(  # type: ignore[no-untyped-call]  # as above
             method, self._host + path, headers=headers, body=body, _request_timeout=limits
         )
         response: aiohttp.ClientResponse = answer.response
         return response
-
-
-class _Connections(RESTClientObject):
-    """Connections that outlive a short rest: the first pods after it would wait for new ones."""
-
-    def _create_connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEPT)
 
 
 def proxy_of(server: str) -> str | None:

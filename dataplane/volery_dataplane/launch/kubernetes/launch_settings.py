@@ -15,7 +15,7 @@ class ApiSettings:
     Attributes:
         kubeconfig: a file of credentials; "" for those of the worker's own pod, else the usual file.
         context: of the file; "" for its current one.
-        connections: the most at a time.
+        connections: the most at a time for calls; watches and logs have their own.
         timeout: seconds of one call.
         credentials: where keys and certificates are laid that the file holds in itself, which a directory of
             the worker's own must be: what a killed worker leaves there goes with it. None for the system's
@@ -24,7 +24,7 @@ class ApiSettings:
 
     kubeconfig: str = ""
     context: str = ""
-    connections: int = 64
+    connections: int = 128
     timeout: float = 30.0
     credentials: Path | None = None
 
@@ -97,7 +97,7 @@ class LaunchSettings:
     restrict_namespaces: bool = True
     template_namespace: str = ""
     watched: tuple[str, ...] = ()
-    creates: int = 32
+    creates: int = 64
     create_rate: float = 0.0
     create_patience: float = 300.0
     rights_patience: float = 30.0

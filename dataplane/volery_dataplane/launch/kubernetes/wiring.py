@@ -93,7 +93,7 @@ def api_settings(knobs: Knobs, around: Surrounding) -> ApiSettings:
     return ApiSettings(
         kubeconfig=knobs.text("VOLERY_KUBECONFIG"),
         context=knobs.text("VOLERY_KUBE_CONTEXT"),
-        connections=knobs.whole("VOLERY_KUBE_CONNECTIONS", 64, least=2),
+        connections=knobs.whole("VOLERY_KUBE_CONNECTIONS", 128, least=2),
         timeout=knobs.number("VOLERY_KUBE_TIMEOUT", 30.0, least=1.0),
         credentials=around.scratch / "credentials",
     )
