@@ -15,6 +15,7 @@ from typing import Any
 
 import psutil
 from benchmarks.figures import Figure
+from benchmarks.kubernetes_bodies import body_by_hand, until_none, until_running
 from benchmarks.kubernetes_planes import (
     NAMESPACE,
     PodPlanes,
@@ -47,18 +48,18 @@ def fan(cluster: Cluster, stand_in: StandIn, width: int, turns: int) -> list[Fig
     ):
         core = client.CoreV1Api(api)
         _map(runs, 10)
-        body = _body(core, runs)
+        body = body_by_hand(core, runs, outcome("succeed", outputs=outputs(1)))
         for turn in range(turns):
             for name in (OURS, RAW) if turn % 2 else (RAW, OURS):
                 if name == OURS:
                     before = _processor(planes)
                     ours.append(_map(runs, width))
-                    _until_none(core)
+                    until_none(core)
                     spent.append((_processor(planes) - before) / width * 1e3)
                 else:
                     raw.append(asyncio.run(_by_hand(cluster, body, width)))
                     core.delete_collection_namespaced_pod(NAMESPACE, grace_period_seconds=0)
-                    _until_none(core)
+                    until_none(core)
     return [
         Figure(
             f"map over {width:,}, {OURS}",
@@ -95,7 +96,7 @@ def memory(cluster: Cluster, stand_in: StandIn, width: int) -> list[Figure]:
         process = psutil.Process(planes.worker.pid)
         before = process.memory_info().rss
         answer = runs.run("bench_map", _numbers(width), outcome("hang"), wait=0)
-        _until_running(core, width)
+        until_running(core, width)
         peak = live = process.memory_info().rss
         until = time.monotonic() + 5  # what it still does with the news of them
         while time.monotonic() < until:
@@ -103,7 +104,7 @@ def memory(cluster: Cluster, stand_in: StandIn, width: int) -> list[Figure]:
             peak = max(peak, live)
             time.sleep(0.05)
         runs.stubs.executions.AbortExecution(AbortExecutionRequest(id=answer.execution.id, cause="measured"))
-        _until_none(core)
+        until_none(core)
     each = (live - before) / width
     return [
         Figure(
@@ -135,28 +136,6 @@ def _numbers(width: int) -> LiteralMap:
     made.literals["xs"].collection_value.literals.extend(
         Literal(integer_value=number) for number in range(width)
     )
-    return made
-
-
-def _body(core: client.CoreV1Api, runs: Runs) -> dict[str, Any]:
-    """A pod as the platform makes it, to be made by hand: without its finalizer, and nobody's."""
-    answer = runs.run("bench_one", _one(), outcome("hang"), wait=0)
-    _until_running(core, 1)
-    told = json.loads(core.list_namespaced_pod(NAMESPACE, _preload_content=False).data)["items"][0]
-    runs.stubs.executions.AbortExecution(AbortExecutionRequest(id=answer.execution.id, cause="seen"))
-    _until_none(core)
-    labels = {
-        name: text for name, text in told["metadata"]["labels"].items() if not name.endswith("/installation")
-    }
-    told["metadata"]["annotations"].update(outcome("succeed", outputs=outputs(1)))
-    told["spec"].pop("nodeName")
-    metadata = {"labels": labels, "annotations": told["metadata"]["annotations"]}
-    return {"apiVersion": "v1", "kind": "Pod", "metadata": metadata, "spec": told["spec"]}
-
-
-def _one() -> LiteralMap:
-    made = LiteralMap()
-    made.literals["x"].integer_value = 1
     return made
 
 
@@ -194,31 +173,6 @@ async def _by_hand(cluster: Cluster, body: dict[str, Any], width: int) -> float:
         begin = time.perf_counter()
         await asyncio.gather(watch(), *(create() for _ in range(AT_A_TIME)))
         return time.perf_counter() - begin
-
-
-def _until_running(core: client.CoreV1Api, width: int) -> None:
-    """Until so many pods run."""
-    for _ in _patiently(f"{width} running pods"):
-        told = core.list_namespaced_pod(
-            NAMESPACE, field_selector="status.phase=Running", _preload_content=False
-        )
-        if told.data.count(b'"volery.dev/verdict"') >= width:
-            return
-
-
-def _until_none(core: client.CoreV1Api) -> None:
-    """Until no pod is left."""
-    for _ in _patiently("no pods"):
-        if not json.loads(core.list_namespaced_pod(NAMESPACE, limit=1, _preload_content=False).data)["items"]:
-            return
-
-
-def _patiently(what: str) -> Any:
-    until = time.monotonic() + 300
-    while time.monotonic() < until:
-        yield
-        time.sleep(0.2)
-    raise TimeoutError(f"{what}: not within five minutes")
 
 
 def _processor(planes: PodPlanes) -> float:
