@@ -57,6 +57,8 @@ class Request:
         return self.path.endswith("/log")
 
 
+_OVER = ("Succeeded", "Failed")
+
 Matching = Callable[[Request], bool]
 
 
@@ -154,6 +156,8 @@ class PlayedApi:
         pod = self.pods[place]
         pod["status"] = {**pod.get("status", {}), **status}
         pod["spec"]["nodeName"] = "played"
+        if status.get("phase") in _OVER:
+            self.logs[place[1]].put_nowait(b"")  # whoever follows it has heard all
         await self._tell("MODIFIED", pod)
 
     async def removes(self, place: tuple[str, str], *, tells: bool = True) -> None:
@@ -234,7 +238,7 @@ class PlayedApi:
         return web.json_response(pod, status=201)
 
     async def _leave(self, place: tuple[str, str], pod: dict[str, Any]) -> None:
-        is_over = pod["status"].get("phase") in ("Succeeded", "Failed") or "nodeName" not in pod["spec"]
+        is_over = pod["status"].get("phase") in _OVER or "nodeName" not in pod["spec"]
         if "deletionTimestamp" in pod["metadata"] and not pod["metadata"].get("finalizers") and is_over:
             del self.pods[place]
             await self._tell("DELETED", pod)
