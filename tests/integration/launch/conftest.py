@@ -1,4 +1,4 @@
-"""Launchers of processes, each with a harness that must find nothing left when it is stopped."""
+"""Launchers of processes, whose harness must find nothing left when stopped, and an API server of pods."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from integration.launch.process_harness import ProcessHarness
+from support.played_api import PlayedApi
 from volery_dataplane.launch.settings import ProcessSettings
 from volery_dataplane.worker.ports import BundleRefused
 
@@ -35,6 +36,13 @@ def process_settings(directory: Path, **changes: Any) -> ProcessSettings:
         **changes,
     }
     return ProcessSettings(**values)
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[PlayedApi]:
+    """An API server that the test plays."""
+    async with PlayedApi().serving() as server:
+        yield server
 
 
 @pytest.fixture

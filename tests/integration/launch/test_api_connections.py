@@ -19,12 +19,6 @@ PODS = pods_path("played")
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[PlayedApi]:
-    async with PlayedApi().serving() as server:
-        yield server
-
-
-@pytest.fixture
 async def connect(server: PlayedApi, tmp_path: Path) -> AsyncIterator[Connect]:
     async with AsyncExitStack() as stack:
 

@@ -32,12 +32,6 @@ NAMESPACE = "played"
 
 
 @pytest.fixture
-async def server() -> AsyncIterator[PlayedApi]:
-    async with PlayedApi().serving() as server:
-        yield server
-
-
-@pytest.fixture
 async def stage(server: PlayedApi, tmp_path: Path) -> AsyncIterator[Stage]:
     kubeconfig = server.kubeconfig(tmp_path / "kubeconfig")
     api = await Api.connect(ApiSettings(kubeconfig=str(kubeconfig)))

@@ -16,7 +16,7 @@ import aiohttp
 from kubernetes.aio import client
 from kubernetes.aio.client.rest import RESTClientObject
 
-KEPT = 75.0
+_KEPT = 75.0
 """Seconds for which a connection is kept that nobody uses; the API server closes it after 90."""
 
 FEW = 8
@@ -43,20 +43,20 @@ class Connections(RESTClientObject):
         self._opens = opens
 
     def _create_connector(self) -> aiohttp.TCPConnector:
-        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=KEPT)
+        return aiohttp.TCPConnector(limit=self.maxsize, ssl=self.ssl_context, keepalive_timeout=_KEPT)
 
     def _create_pool_manager(self) -> aiohttp.ClientSession:
         session = super()._create_pool_manager()
-        if self._opens is not None:
+        if (opens := self._opens) is not None:
+
+            async def tell(*_: object) -> None:
+                opens()
+
             trace = aiohttp.TraceConfig()
-            trace.on_connection_create_start.append(self._on_create_start)
+            trace.on_connection_create_start.append(tell)
             trace.freeze()
             session.trace_configs.append(trace)
         return session
-
-    async def _on_create_start(self, *_: object) -> None:
-        if self._opens is not None:
-            self._opens()
 
 
 def lacking(under_way: int, most: int) -> int:
