@@ -1,6 +1,8 @@
 """The object store through the control plane, for workers that have neither credentials nor the directory.
 
 What is read comes over gRPC. What is put goes to a signed URL: at the store itself, or at the data server.
+A store that does not answer is waited for long, so that is done on threads of its own: those of the event
+loop are few, and bundles, inputs and names of servers need them.
 """
 
 from __future__ import annotations
@@ -10,12 +12,19 @@ import hashlib
 import http.client
 import io
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import IO, Protocol
+from typing import IO, Protocol, TypeVar
 from urllib.parse import urlsplit
 
 from volery_dataplane.worker.ports import Unreachable
+
+T = TypeVar("T")
+
+THREADS = 32
+"""Contents that are put at a time: more than there are logs among them (`worker.logs`)."""
 
 TIMEOUT = 60.0
 """Seconds that the other side may say nothing."""
@@ -45,6 +54,7 @@ class CarriedBlobs:
     def __init__(self, carrier: Carrier, tls_ca: str = "") -> None:
         self._carrier = carrier
         self._tls_ca = tls_ca
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="volery-upload")
 
     async def get(self, uri: str) -> bytes:
         """The content at a URI; raises Unreachable or LookupError."""
@@ -57,16 +67,19 @@ class CarriedBlobs:
     async def put_file(self, path: str, uri: str) -> None:
         """Puts a file's content at a URI, all of it or nothing; the file is gone afterwards."""
         source = Path(path)
-        size, sha256 = await asyncio.to_thread(_described, source)
+        size, sha256 = await self._apart(partial(_described, source))
         await self._put(uri, size, sha256, source)
         await asyncio.to_thread(source.unlink, missing_ok=True)
+
+    async def _apart(self, work: Callable[[], T]) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     async def _put(self, uri: str, size: int, sha256: str, content: bytes | Path) -> None:
         delay = 0.1
         for last in range(_TRIES - 1, -1, -1):
             try:
                 url, headers = await self._carrier.signed_upload(uri, size, sha256)
-                await asyncio.to_thread(self._send, url, headers, size, content)
+                await self._apart(partial(self._send, url, headers, size, content))
             except Unreachable:
                 if not last:
                     raise

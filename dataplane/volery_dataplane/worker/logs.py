@@ -1,7 +1,8 @@
 """Ships what attempts wrote to the control plane.
 
 Small pieces travel on the stream as they are collected. A stream of an attempt that became large comes
-from the launcher as a file; it is put into the object store and only its place travels.
+from the launcher as a file; it is put into the object store and only its place travels. So many are put at a
+time: a store that is slow with them must have room for what attempts wait for.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ _STREAMS = {
 BATCH_BYTES = 1024 * 1024
 """A message is closed above this size."""
 
+UPLOADS = 16
+"""Files that are put into the object store at a time."""
+
 
 class LogShipper:
     """Turns pieces of logs into messages."""
@@ -36,6 +40,7 @@ class LogShipper:
         self._blobs = blobs
         self._place = place
         self._uploads: set[asyncio.Task[None]] = set()
+        self._places = asyncio.Semaphore(UPLOADS)
 
     def ship(self, pieces: Sequence[LogPiece], now: int, send: Callable[[WorkRequest], None]) -> None:
         """Sends pieces, and stores those that came as files."""
@@ -54,7 +59,8 @@ class LogShipper:
     async def _store(self, piece: LogPiece, send: Callable[[WorkRequest], None]) -> None:
         uri = self._place(piece)
         try:
-            await self._blobs.put_file(piece.path, uri)
+            async with self._places:
+                await self._blobs.put_file(piece.path, uri)
         except Exception as error:
             # The attempt itself ended well or badly without regard to its log.
             log.warning("a log could not be stored", uri=uri, error=str(error))
