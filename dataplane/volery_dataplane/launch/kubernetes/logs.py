@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 
 _PAUSE = 1.0  # seconds between two tries
 _LAST = 5.0  # seconds for connections to end
-_READERS = 8  # logs that are read at a time when their pods have ended
+READERS = 32  # logs that are read at a time when their pods have ended
 _PLATFORM_BYTES = 64 * 1024
 _MISSING = (400, 404)  # no such pod, or a container that has not begun
 _STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
@@ -98,7 +98,7 @@ class PodLogs:
         self._logged = logged
         self._followed: dict[AttemptKey, _Followed] = {}
         self._following = 0
-        self._reading = asyncio.Semaphore(_READERS)
+        self._reading = asyncio.Semaphore(READERS)
         self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -120,16 +120,14 @@ class PodLogs:
             followed = self._followed[key] = _Followed(key, namespace, name, container, adopted=False)
         followed.ended.set()
         try:
-            async with asyncio.timeout(self._settings.patience):
-                if followed.task is not None:
-                    await asyncio.wait([followed.task], timeout=self._settings.patience / 2)
-                    if not followed.task.done():
-                        followed.leave()
-                        await asyncio.wait([followed.task])
-                        await self._read_rest(followed)
-                else:
-                    async with self._reading:
-                        await self._read_rest(followed)
+            if followed.task is not None:
+                await asyncio.wait([followed.task], timeout=self._settings.patience / 2)
+            if followed.task is None:
+                await self._read_rest(followed)
+            elif not followed.task.done():
+                followed.leave()
+                await asyncio.wait([followed.task])
+                await self._read_rest(followed)
         except (TimeoutError, ApiRefusal) as problem:
             log.info("a log was not read to its end", pod=name, why=repr(problem))
         finally:
@@ -188,16 +186,28 @@ class PodLogs:
                 await asyncio.sleep(_PAUSE)
 
     async def _read_rest(self, followed: _Followed) -> None:
-        """Reads what there is of a log that grows no more, however often that takes; raises ApiRefusal."""
+        """Reads what there is of a log that grows no more, however often that takes.
+
+        What others take is not counted: of many pods that end at once some stand in line for long, and the
+        logs before them may be those of a node that does not answer.
+
+        Raises:
+            ApiRefusal: there is none.
+            TimeoutError: it cannot be had in time.
+        """
+        clock, left = asyncio.get_running_loop().time, self._settings.patience
         while True:
-            try:
-                await self._read(followed, follow=False)
-            except ApiRefusal as refusal:
-                if refusal.status in _MISSING:
-                    raise
-                await asyncio.sleep(_PAUSE)
-            else:
-                return
+            async with self._reading:
+                began = clock()
+                try:
+                    async with asyncio.timeout(left):
+                        await self._read(followed, follow=False)
+                    return
+                except ApiRefusal as refusal:
+                    if refusal.status in _MISSING:
+                        raise
+            await asyncio.sleep(_PAUSE)
+            left -= clock() - began
 
     async def _read(self, followed: _Followed, *, follow: bool) -> bool:
         """Reads on; whether the stream came to its end, and was not cut."""
