@@ -20,6 +20,9 @@ from volery.credentials import Credentials
 
 KEEPALIVE_TIME = 60.0
 LARGEST_MESSAGE_WINDOW = 16 * 2**20
+CONNECTION_WINDOW = 2**31 - 1
+"""Without a limit, as far as HTTP/2 knows one: each stream has its own, and with one for all of them a stream
+that nobody reads, such as a long log whose reader rests, would let no answer in."""
 
 TRIED_FOR = 2.0
 """Seconds that one of several gets to take a connection before the next one is tried."""
@@ -48,7 +51,7 @@ class RoamingChannel(Channel):
             config=Configuration(
                 _keepalive_time=KEEPALIVE_TIME,
                 _keepalive_timeout=20.0,
-                http2_connection_window_size=LARGEST_MESSAGE_WINDOW,
+                http2_connection_window_size=CONNECTION_WINDOW,
                 http2_stream_window_size=LARGEST_MESSAGE_WINDOW,
             ),
         )
