@@ -5,7 +5,8 @@ is here, once. One task reads the stream and answers in order; the dispatcher pu
 Writes never overlap: whoever finds the stream idle drains the outbox, others only append to it. An answer
 can reach the worker before the write that carried it returns, so nothing here assumes the opposite.
 Logs are not acknowledged, so the reader does not wait for their commit: they share the next wave's. It
-waits when too many pieces pile up, and a worker whose logs cannot be kept is served all the same.
+waits a little when too many pieces pile up (`log_line`), and a worker whose logs cannot be kept is served all
+the same.
 """
 
 from __future__ import annotations
@@ -19,12 +20,16 @@ from voleryidl.worker.v1.worker_service_pb2 import ExecutionLogs, Goodbye, Renew
 
 from volery_controlplane.domain.errors import Invalid, Transient
 from volery_controlplane.services.dispatch import Dispatcher
+from volery_controlplane.services.log_line import LogLine
 from volery_controlplane.services.work import WorkerSession, WorkService
 
 log = structlog.get_logger(__name__)
 
 LOG_BATCHES = 16
 """Batches of logs that may wait for their commit, on one stream."""
+
+LOG_PATIENCE = 0.1
+"""The part of a lease for which a stream is not read since too many of them wait."""
 
 LOG_TRIES = 5
 """How often pieces of logs are tried to be kept before they are given up."""
@@ -104,7 +109,8 @@ class WorkStreams:
             session, welcome = await self._work.open(first.hello)
         outbox.append(WorkResponse(welcome=welcome))
         log.info("worker connected", worker=session.worker_id, session=session.session_id)
-        logs: asyncio.Queue[Sequence[ExecutionLogs] | None] = asyncio.Queue(LOG_BATCHES)
+        lease = welcome.lease_duration.ToTimedelta().total_seconds()
+        logs = LogLine(session.worker_id, LOG_BATCHES, LOG_PATIENCE * lease)
         try:
             async with asyncio.TaskGroup() as tasks:
                 pump = tasks.create_task(outbox.pump())
@@ -115,7 +121,7 @@ class WorkStreams:
                         await logs.put(request.log_batch.logs)
                     else:
                         await self._answer(session, request, outbox)
-                await logs.put(None)
+                await logs.end()
                 pump.cancel()
         except BaseExceptionGroup as group:
             # What ended the stream is one thing; that it ended inside a group helps nobody.
@@ -125,22 +131,10 @@ class WorkStreams:
             outbox.close()
             log.info("worker disconnected", worker=session.worker_id, session=session.session_id)
 
-    async def _keep_logs(
-        self, session: WorkerSession, batches: asyncio.Queue[Sequence[ExecutionLogs] | None]
-    ) -> None:
-        """Keeps logs as they come, until None; what waits is kept together."""
-        while True:
-            logs: list[ExecutionLogs] = []
-            batch = await batches.get()
-            while batch is not None:
-                logs.extend(batch)
-                if batches.empty():
-                    break
-                batch = batches.get_nowait()
-            if logs:
-                await self._keep(session, logs)
-            if batch is None:
-                return
+    async def _keep_logs(self, session: WorkerSession, line: LogLine) -> None:
+        """Keeps logs as they come, until there are no more; what waits is kept together."""
+        while logs := await line.take():
+            await self._keep(session, logs)
 
     async def _keep(self, session: WorkerSession, logs: Sequence[ExecutionLogs]) -> None:
         for _ in range(LOG_TRIES):
