@@ -8,16 +8,16 @@ already decided whether there is one.
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable
 from typing import Literal, get_args
 
 import grpc
 import structlog
-from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkRequest
+from voleryidl.worker.v1.worker_service_pb2 import Hello
 
 from volery_dataplane.wire.grpc_stream import GrpcTransport, Metadata
 from volery_dataplane.wire.local_stream import LocalTransport, is_there, local_socket
+from volery_dataplane.wire.outgoing import Outgoing
 from volery_dataplane.wire.streams import OpenStream, StreamBroke, Transport
 
 log = structlog.get_logger(__name__)
@@ -38,7 +38,7 @@ class AutoTransport:
         """Ends when the control plane can be reached over gRPC, by which what must be read is read."""
         await self._grpc.ready()
 
-    async def open(self, hello: Callable[[], Hello], queue: deque[WorkRequest]) -> OpenStream:
+    async def open(self, hello: Callable[[], Hello], queue: Outgoing) -> OpenStream:
         """Opens the better one of those there are."""
         if is_there(self._path):
             try:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 
 import grpc
@@ -14,6 +13,7 @@ from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkRequest, WorkRespo
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
 from volery_dataplane.wire.details import details
+from volery_dataplane.wire.outgoing import Outgoing
 from volery_dataplane.wire.streams import OpenStream, StreamBroke
 
 log = structlog.get_logger(__name__)
@@ -47,7 +47,7 @@ class GrpcTransport:
                     if error.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED):
                         log.warning("no connection yet", server=self._server, why=error.details())
 
-    async def open(self, hello: Callable[[], Hello], queue: deque[WorkRequest]) -> OpenStream:
+    async def open(self, hello: Callable[[], Hello], queue: Outgoing) -> OpenStream:
         """Begins a call and says hello."""
         call: Call = self._workers.Work(metadata=self._metadata())
         try:
@@ -63,7 +63,7 @@ class GrpcTransport:
 class GrpcStream:
     """One call."""
 
-    def __init__(self, call: Call, queue: deque[WorkRequest]) -> None:
+    def __init__(self, call: Call, queue: Outgoing) -> None:
         self._call = call
         self._queue = queue
         self._added = asyncio.Event()

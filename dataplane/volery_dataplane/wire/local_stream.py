@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import os
 import stat
-from collections import deque
 from collections.abc import Callable, Mapping
 from typing import Final, cast
 
@@ -22,6 +21,7 @@ from volery_rules.work_frames import BrokenFrame, FrameReader, frame
 from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkOpening, WorkRequest, WorkResponse
 
 from volery_dataplane.wire import details
+from volery_dataplane.wire.outgoing import Outgoing
 from volery_dataplane.wire.streams import FRAME_LIMIT, PATIENCE, SIGN_OF_LIFE, OpenStream, StreamBroke
 
 UNSENT_BYTES = 1024 * 1024
@@ -70,7 +70,7 @@ class LocalTransport:
     async def ready(self) -> None:
         """A socket is there or is not; whether one can connect is found by doing so."""
 
-    async def open(self, hello: Callable[[], Hello], queue: deque[WorkRequest]) -> OpenStream:
+    async def open(self, hello: Callable[[], Hello], queue: Outgoing) -> OpenStream:
         """Connects and says hello."""
         loop = asyncio.get_running_loop()
         try:
@@ -86,7 +86,7 @@ class LocalTransport:
 class LocalStream(asyncio.Protocol):
     """One connection."""
 
-    def __init__(self, queue: deque[WorkRequest], sign_of_life: float, patience: float) -> None:
+    def __init__(self, queue: Outgoing, sign_of_life: float, patience: float) -> None:
         self._queue = queue
         self._sign_of_life = sign_of_life
         self._patience = patience

@@ -13,16 +13,16 @@ from __future__ import annotations
 import asyncio
 import itertools
 import random
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import grpc
 import structlog
 from voleryidl.data.v1.data_service_pb2_grpc import DataServiceStub
-from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkRequest
+from voleryidl.worker.v1.worker_service_pb2 import Hello
 from voleryidl.worker.v1.worker_service_pb2_grpc import WorkerServiceStub
 
+from volery_dataplane.wire.outgoing import Outgoing
 from volery_dataplane.wire.streams import OpenStream, Transport
 
 log = structlog.get_logger(__name__)
@@ -91,7 +91,7 @@ class Servers:
                     )
                 self._move()
 
-    async def open(self, hello: Callable[[], Hello], queue: deque[WorkRequest]) -> OpenStream:
+    async def open(self, hello: Callable[[], Hello], queue: Outgoing) -> OpenStream:
         """Opens a stream to the current one and says hello."""
         self._was_opened = True
         return await self.current.transport.open(hello, queue)

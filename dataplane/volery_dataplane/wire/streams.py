@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections import deque
 from collections.abc import Callable
 from typing import Protocol
 
@@ -18,6 +17,7 @@ import structlog
 from voleryidl.worker.v1.worker_service_pb2 import Hello, WorkRequest, WorkResponse
 
 from volery_dataplane.wire.details import Details
+from volery_dataplane.wire.outgoing import Outgoing, is_log
 
 log = structlog.get_logger(__name__)
 
@@ -94,7 +94,7 @@ class Transport(Protocol):
     async def ready(self) -> None:
         """Ends when a stream can be opened; a lease counts from Hello, so that must not wait in a queue."""
 
-    async def open(self, hello: Callable[[], Hello], queue: deque[WorkRequest]) -> OpenStream:
+    async def open(self, hello: Callable[[], Hello], queue: Outgoing) -> OpenStream:
         """Opens a stream and says hello; raises StreamBroke."""
 
 
@@ -104,17 +104,17 @@ class WorkLine:
     def __init__(self, transport: Transport, broke: Callable[[StreamBroke], None]) -> None:
         self._transport = transport
         self._broke = broke
-        self._queue: deque[WorkRequest] = deque()
+        self._queue = Outgoing()
         self._stream: OpenStream | None = None
         self._heard = False
 
     def send(self, message: WorkRequest) -> None:
-        """Puts a message on the stream, after those put before; lost if the stream breaks first."""
+        """Puts a message on the stream, in the order of `Outgoing`; lost if the stream breaks first."""
         stream = self._stream
         if stream is not None:
             self._queue.append(message)
             stream.wake()
-        elif _is_log(message) and len(self._queue) < KEPT_LOGS:
+        elif is_log(message) and len(self._queue) < KEPT_LOGS:
             self._queue.append(message)
 
     def restart(self) -> None:
@@ -131,7 +131,7 @@ class WorkLine:
         """Keeps a stream open until cancelled."""
         delay = FIRST_DELAY
         while True:
-            self._queue = deque([message for message in self._queue if _is_log(message)][-KEPT_LOGS:])
+            self._queue = Outgoing([message for message in self._queue if is_log(message)][-KEPT_LOGS:])
             self._heard = False
             try:
                 await self._converse(listener)
@@ -165,7 +165,3 @@ class WorkLine:
         finally:
             self._stream = None
             await stream.close()
-
-
-def _is_log(message: WorkRequest) -> bool:
-    return bool(message.HasField("log_batch"))
