@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 
 import structlog
 
@@ -14,7 +13,7 @@ from volery_dataplane.launch.kubernetes.labels import FINALIZER
 log = structlog.get_logger(__name__)
 
 _TRIES = 6
-_DELAY = 0.5
+DELAY = 0.5
 _UNFINALIZE = {"metadata": {"$deleteFromPrimitiveList/finalizers": [FINALIZER]}}
 
 
@@ -23,8 +22,7 @@ class Removals:
 
     def __init__(self, api: Api, width: int) -> None:
         self._api = api
-        self._width = width
-        self._waiting: deque[tuple[Place, str]] = deque()
+        self._places = asyncio.Semaphore(width)
         self._asked: set[Place] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self.removed = 0
@@ -34,11 +32,10 @@ class Removals:
         if place in self._asked:
             return
         self._asked.add(place)
-        self._waiting.append((place, uid))
-        if len(self._tasks) < self._width:
-            task = asyncio.create_task(self._work())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        task = asyncio.create_task(self._remove(place, uid))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(lambda _: self._asked.discard(place))
 
     def __contains__(self, place: object) -> bool:
         """Whether a pod is among them."""
@@ -71,22 +68,15 @@ class Removals:
             if refusal.status not in (404, 409):
                 raise
 
-    async def _work(self) -> None:
-        while self._waiting:
-            place, uid = self._waiting.popleft()
-            try:
-                await self._remove(place, uid)
-            finally:
-                self._asked.discard(place)
-
     async def _remove(self, place: Place, uid: str) -> None:
+        body: dict[str, object] = dict(_UNFINALIZE)
+        if uid:
+            body = {"metadata": {**_UNFINALIZE["metadata"], "uid": uid}}
         for attempt in range(_TRIES):
             try:
-                await self.end(place, uid, None)
-                body: dict[str, object] = dict(_UNFINALIZE)
-                if uid:
-                    body = {"metadata": {**_UNFINALIZE["metadata"], "uid": uid}}
-                await self._api.tell("PATCH", pods_path(*place), body, STRATEGIC)
+                async with self._places:  # and not while it waits to try again
+                    await self.end(place, uid, None)
+                    await self._api.tell("PATCH", pods_path(*place), body, STRATEGIC)
             except ApiRefusal as refusal:
                 if refusal.status in (404, 409):  # gone, or another one of the name
                     break
@@ -94,7 +84,7 @@ class Removals:
                     # Its attempt is not live any more, so the reconciler finds it.
                     log.warning("a pod could not be removed", pod="/".join(place), why=str(refusal))
                     return
-                await asyncio.sleep(max(refusal.after, _DELAY * 2**attempt))
+                await asyncio.sleep(max(refusal.after, DELAY * 2**attempt))
             else:
                 break
         self.removed += 1
