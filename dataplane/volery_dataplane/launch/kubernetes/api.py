@@ -7,7 +7,7 @@ credentials and its connections are used (`connections`); bodies and answers are
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ import orjson
 from kubernetes.aio import client, config
 
 from volery_dataplane.launch.kubernetes.connections import Connections, lacking
+from volery_dataplane.launch.kubernetes.kubeconfigs import Kubeconfig
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 
 MERGE = "application/merge-patch+json"
@@ -26,6 +27,8 @@ STRATEGIC = "application/strategic-merge-patch+json"
 _SERVICE_ACCOUNT = Path("/var/run/secrets/kubernetes.io/serviceaccount/token")
 _QUIET = 90.0
 """Seconds without a byte after which a stream is given up; bookmarks come about every minute."""
+
+_UNKNOWN = 401
 
 _CLOSING_TURNS = 10
 """Turns of the loop within which connections that were cut off are closed."""
@@ -55,10 +58,19 @@ class ApiRefusal(Exception):
 
 
 class Api:
-    """A connection to one API server."""
+    """A connection to one API server.
 
-    def __init__(self, connected: client.ApiClient, settings: ApiSettings) -> None:
+    Args:
+        connected: the credentials, and the way there.
+        settings: how it is reached.
+        refused: told when the server does not take the credentials.
+    """
+
+    def __init__(
+        self, connected: client.ApiClient, settings: ApiSettings, refused: Callable[[], None]
+    ) -> None:
         self._client = connected
+        self._refused = refused
         self._host = connected.configuration.host.rstrip("/")
         self._timeout = aiohttp.ClientTimeout(total=settings.timeout)
         self._most = settings.connections
@@ -70,22 +82,20 @@ class Api:
     @classmethod
     async def connect(cls, settings: ApiSettings) -> Api:
         """Reads credentials: of the pod that the worker runs in, else of a kubeconfig file."""
-        configuration = client.Configuration()
         in_cluster = await asyncio.to_thread(_SERVICE_ACCOUNT.exists)
+        refused: Callable[[], None] = _nothing
         if in_cluster and not settings.kubeconfig:
+            configuration = client.Configuration()
+            # The library reads the token's file again every minute.
             config.load_incluster_config(client_configuration=configuration)  # type: ignore[no-untyped-call]  # theirs
         else:
-            await config.load_kube_config(  # type: ignore[no-untyped-call]  # as above
-                settings.kubeconfig or None,
-                settings.context or None,
-                client_configuration=configuration,
-                temp_file_path=None if settings.credentials is None else str(settings.credentials),
-            )
+            kubeconfig = Kubeconfig(settings)
+            configuration, refused = await kubeconfig.load(), kubeconfig.refused
         # By itself the connection would look for a proxy, and for a password in a netrc file, at each call,
         # on another thread: a quarter of a call's processor time, and on a busy machine more of its wait.
         configuration.client_session_kwargs = {"trust_env": False}
         configuration.proxy = configuration.proxy or proxy_of(configuration.host)
-        return cls(client.ApiClient(configuration), settings)
+        return cls(client.ApiClient(configuration), settings, refused)
 
     async def call(
         self,
@@ -180,7 +190,13 @@ class Api:
             method, self._host + path, headers=headers, body=body, _request_timeout=limits
         )
         response: aiohttp.ClientResponse = answer.response
+        if response.status == _UNKNOWN:
+            self._refused()
         return response
+
+
+def _nothing() -> None:
+    """Credentials that look after themselves."""
 
 
 def proxy_of(server: str) -> str | None:
