@@ -13,6 +13,7 @@ import itertools
 import re
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,39 +30,63 @@ _LAST = 5.0  # seconds for connections to end
 READERS = 32  # logs that are read at a time when their pods have ended
 _PLATFORM_BYTES = 64 * 1024
 _MISSING = (400, 404)  # no such pod, or a container that has not begun
-_STAMP = re.compile(rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+_STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+
+Moment = tuple[int, int]
 
 
 @dataclass(slots=True)
 class Resumed:
     """Where in a stream of stamped lines a reader is."""
 
-    last: bytes = b""
-    same: int = 0  # lines with the last stamp that were taken
+    last: bytes = b""  # the latest stamp
+    same: int = 0  # lines with that stamp that were taken
+    _at: Moment = (0, 0)
     _skip: int = 0
+    _is_behind: bool = False  # the stream may tell again what was taken
 
     def again(self) -> None:
         """The stream begins anew, at or before the last stamp."""
         self._skip = self.same
+        self._is_behind = True
 
     def take(self, line: bytes) -> bytes | None:
         """The text of a line; None for one that was taken before, or that the container did not write.
 
-        A node that has no log any more says so where the log would be, and without a stamp.
+        A node that has no log any more says so where the log would be, and without a stamp. One whose clock
+        is set back goes on with stamps that it has passed before: in a stream that was not cut all is new.
         """
         stamp, space, text = line.partition(b" ")
-        if not space or not _STAMP.fullmatch(stamp):
+        at = moment(stamp) if space else None
+        if at is None:
             return None
-        if stamp < self.last:
-            return None
-        if stamp == self.last:
-            if self._skip:
+        if self._is_behind:
+            if at < self._at:
+                return None
+            if at == self._at and self._skip:
                 self._skip -= 1
                 return None
+            self._is_behind = False
+        if at > self._at:
+            self.last, self._at, self.same = stamp, at, 1
+        elif at == self._at:
             self.same += 1
-        else:
-            self.last, self.same, self._skip = stamp, 1, 0
         return text
+
+
+def moment(stamp: bytes) -> Moment | None:
+    """When a line was written: seconds and nanoseconds; None for what is no stamp.
+
+    A node writes the time of its own zone, which may have another distance to others in summer.
+    """
+    found = _STAMP.fullmatch(stamp)
+    if found is None:
+        return None
+    try:
+        whole = datetime.fromisoformat((found[1] + found[3]).decode())
+        return int(whole.timestamp()), int((found[2] or b"")[:9].ljust(9, b"0"))
+    except (ValueError, OverflowError):
+        return None
 
 
 @dataclass(slots=True)

@@ -57,3 +57,31 @@ def test_what_a_node_says_in_place_of_a_log_is_no_output(words: bytes) -> None:
     assert at.take(words) is None
     assert at.take(b"2026-01-01T00:00:11+02:00 second") == b"second"
     assert at.take(b"2026-01-01T00:00:12Z ") == b""
+
+
+def test_output_goes_on_when_a_nodes_clock_is_set_back() -> None:
+    at = Resumed()
+    assert at.take(b"2026-01-01T12:00:00.000000001Z before") == b"before"
+    assert at.take(b"2026-01-01T11:58:00.000000001Z after") == b"after"
+    at.again()
+    assert at.take(b"2026-01-01T12:00:00.000000001Z before") is None
+    assert at.take(b"2026-01-01T12:00:01.000000001Z later") == b"later"
+
+
+def test_output_goes_on_when_a_nodes_summer_ends() -> None:
+    at = Resumed()
+    assert at.take(b"2026-10-25T02:59:59.900000000+02:00 in summer") == b"in summer"
+    at.again()
+    assert at.take(b"2026-10-25T02:59:59.800000000+02:00 earlier") is None
+    assert at.take(b"2026-10-25T02:59:59.900000000+02:00 in summer") is None
+    assert at.take(b"2026-10-25T02:00:00.100000000+01:00 in winter") == b"in winter"
+    assert at.last == b"2026-10-25T02:00:00.100000000+01:00"
+
+
+def test_stamps_are_compared_as_times() -> None:
+    at = Resumed()
+    assert at.take(b"2026-01-01T00:00:10Z first") == b"first"
+    at.again()
+    assert at.take(b"2026-01-01T00:00:10Z first") is None
+    assert at.take(b"2026-01-01T00:00:10.5Z second") == b"second"
+    assert at.take(b"2026-02-31T00:00:10.5Z no such day") is None
