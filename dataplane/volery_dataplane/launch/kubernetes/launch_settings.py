@@ -35,7 +35,8 @@ class LogSettings:
 
     Attributes:
         directory: where it is gathered; belongs to this launcher alone.
-        followers: pods whose output is followed at a time; that of others is read when they have ended.
+        followers: pods whose output is followed at a time; that of others when there is room, or they have
+            ended.
         limit: bytes of one attempt's output that are kept.
         inline: output up to this size stays in the pieces it was sent in; more is handed over as a file too.
         patience: seconds that the rest of a log is waited for when its pod has ended.

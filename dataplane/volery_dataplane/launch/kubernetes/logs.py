@@ -123,26 +123,25 @@ class PodLogs:
         self._logged = logged
         self._followed: dict[AttemptKey, _Followed] = {}
         self._following = 0
+        self._waiting: dict[AttemptKey, _Followed] = {}  # for room, the first of them first
         self._reading = asyncio.Semaphore(READERS)
         self._numbers = itertools.count()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def begun(self, key: AttemptKey, namespace: str, name: str, container: str, *, adopted: bool) -> None:
-        """A container runs: its output is followed, if there is room for one more."""
+        """A container runs: its output is followed, as soon as there is room for one more."""
         if key in self._followed:
             return
         followed = self._followed[key] = _Followed(key, namespace, name, container, adopted)
-        if self._following < self._settings.followers:
-            self._following += 1
-            followed.task = asyncio.create_task(self._follow(followed))
-            self._tasks.add(followed.task)
-            followed.task.add_done_callback(self._follower_ended)
+        self._waiting[key] = followed
+        self._fill()
 
     async def finish(self, key: AttemptKey, namespace: str, name: str, container: str) -> None:
         """A container has ended: returns when all its output is handed over, or is not to be had."""
         followed = self._followed.get(key)
         if followed is None:
             followed = self._followed[key] = _Followed(key, namespace, name, container, adopted=False)
+        self._waiting.pop(key, None)
         followed.ended.set()
         try:
             if followed.task is not None:
@@ -169,6 +168,7 @@ class PodLogs:
             followed = self._followed.pop(key, None)
             if followed is None:
                 continue
+            self._waiting.pop(key, None)
             followed.leave()
             _discard(followed)
 
@@ -196,6 +196,16 @@ class PodLogs:
         self._following -= 1
         if not task.cancelled() and (problem := task.exception()) is not None:
             log.error("a log was not followed to its end", exc_info=problem)
+        self._fill()
+
+    def _fill(self) -> None:
+        """Follows those that wait for room: a node keeps only the newest part of what a pod writes for days."""
+        while self._waiting and self._following < self._settings.followers:
+            followed = self._waiting.pop(next(iter(self._waiting)))
+            self._following += 1
+            followed.task = asyncio.create_task(self._follow(followed))
+            self._tasks.add(followed.task)
+            followed.task.add_done_callback(self._follower_ended)
 
     async def _follow(self, followed: _Followed) -> None:
         while not followed.is_left:

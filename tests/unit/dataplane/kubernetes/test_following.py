@@ -119,6 +119,25 @@ async def test_followers_that_end_before_they_begin_leave_their_places_to_others
         assert said.data == b"spoken\n"
 
 
+async def test_output_that_no_room_was_for_is_followed_as_soon_as_there_is(
+    speaker: Speaker, tmp_path: Path
+) -> None:
+    """A pod may run for days, and its node keeps only the newest part of what it wrote."""
+    said = Said()
+    async with following(speaker, tmp_path, said, followers=1) as logs:
+        for number in range(4):
+            begin(logs, number)
+        assert "/pods/pod-0/log?" in await speaker.heard.get()
+        await said.came.wait()
+        said.came.clear()
+        logs.drop([key(1), key(0)])
+        assert "/pods/pod-2/log?" in await speaker.heard.get()
+        await said.came.wait()
+        assert said.data == b"spoken\n" * 2
+        logs.drop([key(3)])
+    assert speaker.heard.empty()
+
+
 @pytest.mark.parametrize("state", ["greeting", "waiting", "speaking"])
 async def test_followers_that_are_let_go_of_leave_their_connections(
     speaker: Speaker, tmp_path: Path, state: str
