@@ -199,7 +199,7 @@ class PodLogs:
         self._fill()
 
     def _fill(self) -> None:
-        """Follows those that wait for room: a node keeps only the newest part of what a pod writes for days."""
+        """Follows those that wait for room: of what a pod writes for days its node keeps the newest part."""
         while self._waiting and self._following < self._settings.followers:
             followed = self._waiting.pop(next(iter(self._waiting)))
             self._following += 1

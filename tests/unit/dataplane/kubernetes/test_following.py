@@ -169,3 +169,26 @@ async def test_followers_whose_connections_break_as_they_are_let_go_of_do_not_co
                 await asyncio.sleep(0)
             logs.drop([key()])
         assert speaker.heard.empty(), f"after {turns} turns"
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells the timers of connections")
+async def test_a_silent_connection_is_asked_whether_the_other_side_is_there(
+    speaker: Speaker, tmp_path: Path
+) -> None:
+    """A machine that vanished ends no connection, and nothing is heard of a silent pod anyhow."""
+    speaker.speaks = False
+    async with following(speaker, tmp_path, Said()) as logs:
+        begin(logs)
+        await speaker.heard.get()
+        port = speaker.writers[0].get_extra_info("peername")[1]
+        assert keepalive_timer(port) is not None
+
+
+def keepalive_timer(port: int) -> str | None:
+    """When the kernel asks the other side of a connection from a port; None where it does not."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        _, local, _, _, _, timer, *_ = line.split()
+        if local.endswith(f":{port:04X}"):
+            kind, _, when = timer.partition(":")
+            return when if kind == "02" else None
+    return None
