@@ -4,8 +4,10 @@ It is what tasks use that have no credentials of the store and do not share a di
 wherever the store is S3, GCS or Azure. The data server is asked with the attempt's token; content then goes
 to the store itself where that serves HTTP, else through the data server. It takes the standard library only.
 
-What the other side is too busy for, or what breaks off, is tried again for a while. What was fetched has the
-size that was told, and the checksum where one is known; what was put was verified by whoever stored it.
+What the other side is too busy for, or what breaks off, is tried again for a while: a longer one where an
+attempt has run for long, whose work would be lost. Time in which content travels does not count. What was
+fetched has the size that was told, and the checksum where one is known; what was put was verified by whoever
+stored it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ import hashlib
 import http.client
 import ipaddress
 import json
+import math
 import os
 import random
 import select
@@ -26,6 +29,7 @@ import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple, TypeVar
 from urllib.parse import unquote, urlsplit
@@ -41,7 +45,11 @@ AT_ONCE: Final = 200
 """URLs that are asked for at a time."""
 TIMEOUT: Final = 60.0
 """Seconds that the other side may say nothing."""
+LONGEST_PATIENCE: Final = 6 * 3600.0
+"""Seconds for which something is tried again at most, however long the attempt has run."""
 _BLOCK: Final = 1 << 18
+_FRESH: Final = 60.0
+"""Seconds in which a URL does not expire: one that is refused so soon is refused for good."""
 _FIRST_DELAY: Final = 0.1
 _LONGEST_DELAY: Final = 5.0
 _PASSING: Final = frozenset({408, 425, 429, 500, 502, 503, 504})
@@ -95,11 +103,14 @@ class SignedStorage:
     Args:
         access: how the data server is reached.
         patience: seconds for which something is tried again.
+        began: when the attempt did whose content this is, by the monotonic clock: then it is tried again for
+            as long as that has run. None for no such attempt.
     """
 
-    def __init__(self, access: Access, patience: float = 120.0) -> None:
+    def __init__(self, access: Access, patience: float = 120.0, began: float | None = None) -> None:
         self._access = access
         self._patience = patience
+        self._began = began
         self._http = _Http(urlsplit(access.data_server).netloc, access.tls_ca)
 
     def read(self, uri: str) -> bytes:
@@ -222,7 +233,7 @@ class SignedStorage:
                 if answer.length:  # the library tells of it only who reads all at once
                     raise ConnectionError(f"it broke off, {answer.length} bytes before its end")
 
-        self._try_signed(signed, again, attempt, f"cannot read {uri}")
+        self._try_signed(signed, again, attempt, f"cannot read {uri}", lambda: target.seek(0, os.SEEK_END))
         if sha256:
             target.seek(0)
             digest = hashlib.sha256()
@@ -232,21 +243,24 @@ class SignedStorage:
                 raise StorageError(f"{uri} is not what was put there: its hash differs")
 
     def _try_signed(
-        self, signed: Signed | None, again: Callable[[], Signed], attempt: Callable[[Signed], None], what: str
+        self,
+        signed: Signed | None,
+        again: Callable[[], Signed],
+        attempt: Callable[[Signed], None],
+        what: str,
+        arrived: Callable[[], int] = lambda: 0,
     ) -> None:
         """Does something with a URL; with a new one where it is no longer taken."""
-        is_renewed = signed is None
+        got = -math.inf if signed is not None else time.monotonic()
         to = again() if signed is None else signed
-        try:
-            self._patiently(lambda: attempt(to), what)
-        except _Refused as refusal:
-            if is_renewed or refusal.status not in _REFUSED:
-                raise StorageError(f"{what}: {refusal}") from None
-            to = again()
+        while True:
             try:
-                self._patiently(lambda: attempt(to), what)
-            except _Refused as refused:
-                raise StorageError(f"{what}: {refused}") from None
+                return self._patiently(partial(attempt, to), what, arrived)
+            except _Refused as refusal:
+                if refusal.status not in _REFUSED or time.monotonic() - got < _FRESH:
+                    raise StorageError(f"{what}: {refusal}") from None
+                got = time.monotonic()
+                to = again()
 
     # URLs
 
@@ -276,10 +290,24 @@ class SignedStorage:
         except _Refused as refusal:
             raise StorageError(f"the data server gives no URL: {refusal}") from None
 
-    def _patiently(self, attempt: Callable[[], T], what: str) -> T:
-        end = time.monotonic() + self._patience
+    def _lasting(self) -> float:
+        if self._began is None:
+            return self._patience
+        return max(self._patience, min(time.monotonic() - self._began, LONGEST_PATIENCE))
+
+    def _patiently(self, attempt: Callable[[], T], what: str, arrived: Callable[[], int] = lambda: 0) -> T:
+        """Tries until it works; gives up when nothing has come of it for as long as there is patience.
+
+        Args:
+            attempt: what is tried.
+            what: what it is, should it not work.
+            arrived: how much has come so far, of what is not begun anew.
+        """
+        patience = self._lasting()
+        spent, most = 0.0, arrived()
         delay = _FIRST_DELAY
         while True:
+            began = time.monotonic()
             try:
                 return attempt()
             except _Passing as problem:
@@ -294,7 +322,11 @@ class SignedStorage:
                     raise StorageError(f"{what}: {problem.strerror}") from problem
                 told, wait = problem, delay
             wait *= random.uniform(1.0, 1.5)  # noqa: S311  # those who were turned away together spread
-            if time.monotonic() + wait > end:
+            # The other side may be silent for so long; what took longer has travelled, and broke off.
+            spent += min(time.monotonic() - began, TIMEOUT) + wait
+            if (have := arrived()) > most:
+                most, spent, delay = have, wait, _FIRST_DELAY
+            if spent > patience:
                 raise StorageError(f"{what}: {told or type(told).__name__}") from told
             time.sleep(wait)
             delay = min(delay * 2, _LONGEST_DELAY)

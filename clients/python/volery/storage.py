@@ -9,6 +9,7 @@ Most tasks pass small values only: what it takes to store is imported where it i
 from __future__ import annotations
 
 import os
+import time
 import weakref
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
@@ -108,6 +109,7 @@ class Workspace:
         self._is_here: bool | None = None
         self._wanted = directory
         self._directory: Path | None = None
+        self._began = time.monotonic()
 
     @property
     def can_store(self) -> bool:
@@ -171,7 +173,7 @@ class Workspace:
                 from volery._signed_storage import Access, SignedStorage  # loaded by those who store
 
                 found = Access.of(self._access)
-                self._signed = SignedStorage(found) if found is not None else None
+                self._signed = SignedStorage(found, began=self._began) if found is not None else None
             if self._signed is not None:
                 return self._signed
         return storage_of(uri)
