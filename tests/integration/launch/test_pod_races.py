@@ -23,7 +23,7 @@ from support.pod_stage import (
 from volery_dataplane.launch.kubernetes import ending
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings, LogSettings
-from volery_dataplane.launch.kubernetes.logs import PodLogs
+from volery_dataplane.launch.kubernetes.logs import READERS, PodLogs
 from volery_dataplane.worker.ports import AttemptOrder, Cancelled, Succeeded
 from volery_rules.verdicts import seal, seal_elsewhere
 from voleryidl.core.v1.task_pb2 import TaskTemplate
@@ -291,4 +291,26 @@ async def test_nothing_is_told_of_the_output_of_what_was_let_go_of(
     await reading
     assert [piece.data for piece in hands.pieces] == [b"first\n"]
     assert not [file for file in os.listdir(tmp_path) if file.startswith("log-")]
+    await logs.close()
+
+
+async def test_a_log_that_is_let_go_of_while_it_waits_for_a_reader_is_not_asked_for(
+    server: PlayedApi, stage: Stage, hands: Hands, tmp_path: Path
+) -> None:
+    logs = PodLogs(stage.api, LogSettings(tmp_path, followers=0), hands.logged)
+    stuck = [f"stuck-{number}" for number in range(READERS)]
+    for name in [*stuck, "last"]:
+        server.logs[name] = asyncio.Queue()
+    key = stage.order("").key
+    reading = [
+        asyncio.create_task(logs.finish(stage.order("").key, NAMESPACE, name, "primary")) for name in stuck
+    ]
+    await server.until(lambda: len(server.of(lambda request: request.reads_log)) == READERS)
+    reading.append(asyncio.create_task(logs.finish(key, NAMESPACE, "last", "primary")))
+    await asyncio.sleep(0)  # one turn, in which it begins to wait
+    logs.drop([key])
+    for name in stuck:
+        server.logs[name].put_nowait(b"")
+    await asyncio.gather(*reading)
+    assert not server.of(lambda request: request.reads_log and "/last/" in request.path)
     await logs.close()

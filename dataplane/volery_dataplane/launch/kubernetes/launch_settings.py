@@ -39,7 +39,7 @@ class LogSettings:
             ended.
         limit: bytes of one attempt's output that are kept.
         inline: output up to this size stays in the pieces it was sent in; more is handed over as a file too.
-        patience: seconds that the rest of a log is waited for when its pod has ended.
+        patience: seconds that the rest of a log is waited for when its pod has ended and its turn has come.
     """
 
     directory: Path

@@ -25,9 +25,11 @@ from volery_dataplane.worker.ports import AttemptKey, LogPiece, Stream
 
 log = structlog.get_logger(__name__)
 
+READERS = 32
+"""Logs that are read at a time when their pods have ended."""
+
 _PAUSE = 1.0  # seconds between two tries
 _LAST = 5.0  # seconds for connections to end
-READERS = 32  # logs that are read at a time when their pods have ended
 _PLATFORM_BYTES = 64 * 1024
 _MISSING = (400, 404)  # no such pod, or a container that has not begun
 _STAMP = re.compile(rb"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -233,6 +235,8 @@ class PodLogs:
         clock, left = asyncio.get_running_loop().time, self._settings.patience
         while True:
             async with self._reading:
+                if followed.is_over:  # let go of while it stood in line
+                    return
                 began = clock()
                 try:
                     async with asyncio.timeout(left):
