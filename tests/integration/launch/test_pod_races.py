@@ -59,6 +59,21 @@ async def runs(server: PlayedApi, stage: Stage, hands: Hands, order: AttemptOrde
     return place
 
 
+# Making
+
+
+async def test_a_secret_that_no_cluster_can_have_fails_its_attempt_by_the_code_of_one_that_is_missing(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands)
+    order = stage.order("")
+    order.task.secrets.add(group="My Secrets", key="key", environment_variable="PASSWORD")
+    launcher.launch(order)
+    failed = await failure_of(hands, order)
+    assert (failed.failure.code, failed.failure.recoverable) == ("SecretUnavailable", False)
+    assert server.pods == {}
+
+
 # Cancelling
 
 

@@ -135,7 +135,7 @@ async def test_a_missing_secret_fails_at_once_and_for_good(stage: Stage, hands: 
     order.task.secrets.add(group="nowhere", key="key", environment_variable="PASSWORD")
     launcher.launch(order)
     failed = await failure_of(hands, order)
-    assert failed.failure.code == "CreateContainerConfigError"
+    assert failed.failure.code == "SecretUnavailable"
     assert not failed.failure.recoverable
 
 
@@ -267,7 +267,7 @@ async def test_a_missing_secret_of_a_volume_is_found_in_the_events(stage: Stage,
     order.task.secrets.add(group="nowhere", key="key", file="/run/secrets/own")
     launcher.launch(order)
     failed = await failure_of(hands, order)
-    assert failed.failure.code == "CreateContainerConfigError"
+    assert failed.failure.code == "SecretUnavailable"
     assert "FailedMount" in failed.failure.codes
     assert "nowhere" in failed.failure.message
     assert not failed.failure.recoverable

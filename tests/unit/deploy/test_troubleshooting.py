@@ -43,6 +43,7 @@ def test_every_code_that_attempts_get_from_their_pods_is_told() -> None:
         *pending._CREATE,
         "InvalidImageName",
         "CreateContainerConfigError",
+        "SecretUnavailable",
         "Unschedulable",
         "PodTooLarge",
     }

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from volery_dataplane.launch.kubernetes.failures import sentence, user
+from volery_dataplane.launch.kubernetes.failures import missing, sentence
 from volery_dataplane.launch.kubernetes.standings import PREPARING, Ended, Standing, Waiting
 
 LISTEN_AFTER = 10_000_000
@@ -18,7 +18,7 @@ LISTEN_AFTER = 10_000_000
 
 _MOUNT = frozenset({"FailedMount", "FailedAttachVolume"})
 _MISSING = re.compile(
-    r'(?:(?:secret|configmap) "[^"]*" not found|references non-existent (?:secret|config) key)'
+    r'(?:(?:secret|configmap)s? "[^"]*" not found|references non-existent (?:secret|config) key(?:: \S+)?)'
 )
 
 
@@ -41,10 +41,8 @@ def with_events(standing: Standing, events: Iterable[Mapping[str, Any]], now: in
     latest = max(mounts, key=_seen_at)
     words = str(latest.get("message") or "")
     if found := _MISSING.search(words):
-        text = sentence(
-            "a volume of the pod cannot be made from what it refers to in its namespace", found[0]
-        )
-        failure = user(text, "CreateContainerConfigError", "FailedMount", recoverable=False)
+        text = "a volume of the pod cannot be made from what it refers to in its namespace"
+        failure = missing(text, found[0], "CreateContainerConfigError", "FailedMount")
         return Ended(None, now, failure, infrastructure=False)
     text = sentence("its node cannot mount a volume of the pod", words)
     return Waiting(

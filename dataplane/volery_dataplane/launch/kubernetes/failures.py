@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from voleryidl.core.v1.failure_pb2 import (
     FAILURE_KIND_SYSTEM,
     FAILURE_KIND_TIMEOUT,
@@ -14,6 +16,11 @@ from volery_dataplane.launch.kubernetes.seen import Container
 
 LONGEST = 2000
 """Characters of a message or a tail of output that are kept."""
+
+# A node's words for a secret, or a key of one, that it was to put into a variable or a volume.
+_NO_SECRET = re.compile(
+    r'\bsecrets? "[^"]*" not found|couldn\'t find key \S+ in Secret |references non-existent secret key'
+)
 
 
 def failure(
@@ -43,6 +50,13 @@ def system(message: str, *codes: str, trace: str = "") -> Failure:
 def timed_out(message: str, *codes: str) -> Failure:
     """A failure for want of time."""
     return failure(FAILURE_KIND_TIMEOUT, message, *codes)
+
+
+def missing(text: str, words: str, *codes: str) -> Failure:
+    """A failure for want of what the pod refers to; where that is a secret, by the code of processes too."""
+    if _NO_SECRET.search(words):
+        codes = ("SecretUnavailable", *codes)
+    return user(sentence(text, words), *codes, recoverable=False)
 
 
 def cut(text: str) -> str:

@@ -35,6 +35,7 @@ from volery_dataplane.launch.kubernetes.quota import QuotaLines
 from volery_dataplane.launch.kubernetes.refusals import Answer, create_refused
 from volery_dataplane.launch.kubernetes.settings import Installation
 from volery_dataplane.launch.plans import NotRunnable
+from volery_dataplane.launch.secrets import SecretUnavailable
 from volery_dataplane.worker.ports import Blobs
 
 log = structlog.get_logger(__name__)
@@ -119,6 +120,8 @@ class Making:
             await self._make(held)
         except NotRunnable as refusal:
             self._events.failed(held, outcomes.not_runnable(str(refusal)), False)
+        except SecretUnavailable as refusal:
+            self._events.failed(held, outcomes.secret_unavailable(str(refusal)), False)
         except NamespaceRefused as refusal:
             self._events.failed(held, system(str(refusal), "NamespaceForbidden"), True)
         except Exception as defect:

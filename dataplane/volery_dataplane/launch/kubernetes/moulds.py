@@ -70,6 +70,7 @@ class Moulds:
 
         Raises:
             NotRunnable: where no pod can run the task; the text says what to change.
+            SecretUnavailable: where no cluster can have a secret that it asks for.
         """
         interruptible = is_interruptible(order, self.settings)
         if not order.task.HasField("python"):  # programs have their inputs among their arguments
@@ -101,7 +102,7 @@ def mould_of(
     *,
     interruptible: bool,
 ) -> Mould:
-    """Makes a mould; of an attempt counts only what `Moulds` tells moulds apart by. Raises NotRunnable."""
+    """Makes a mould; of an attempt counts only what `Moulds` tells moulds apart by. Raises as `Moulds.of`."""
     task = order.task
     kind = task.WhichOneof("target")
     if kind is None:

@@ -9,7 +9,7 @@ from voleryidl.core.v1.reason_pb2 import (
     WAITING_REASON_UNSCHEDULABLE,
 )
 
-from volery_dataplane.launch.kubernetes.failures import called, sentence, system, user
+from volery_dataplane.launch.kubernetes.failures import called, missing, sentence, system, user
 from volery_dataplane.launch.kubernetes.seen import Container, Seen, micros
 from volery_dataplane.launch.kubernetes.settings import Patience
 from volery_dataplane.launch.kubernetes.standings import PREPARING, SCHEDULER, Ended, Waiting
@@ -47,7 +47,7 @@ def read_pending(seen: Seen, now: int, patience: Patience, before: Waiting | Non
         return _over(seen, now, user(text, word, recoverable=False))
     if word == "CreateContainerConfigError":
         text = f"{called(container)} cannot be made from what it refers to in its namespace"
-        return _over(seen, now, user(sentence(text, container.waiting_message), word, recoverable=False))
+        return _over(seen, now, missing(text, container.waiting_message, word))
     return _troubled(seen, container, now, patience, before)
 
 

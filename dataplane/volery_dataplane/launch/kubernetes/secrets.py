@@ -15,6 +15,7 @@ from typing import Any
 from voleryidl.core.v1.task_pb2 import SecretRequest
 
 from volery_dataplane.launch.plans import NotRunnable
+from volery_dataplane.launch.secrets import SecretUnavailable
 
 _GROUP = re.compile(r"[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*")
 _KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
@@ -42,7 +43,8 @@ def secrets_of(requests: Sequence[SecretRequest]) -> Secrets:
     """What the primary container of a task needs for its secrets.
 
     Raises:
-        NotRunnable: where a request cannot name a secret of a cluster.
+        SecretUnavailable: where no Secret of a cluster can have the name of a request, or the key.
+        NotRunnable: where a file is asked for at a place that a container does not have.
     """
     made = Secrets()
     for number, request in enumerate(requests):
@@ -73,12 +75,12 @@ def _as_file(made: Secrets, request: SecretRequest, number: int) -> None:
 
 def _check(request: SecretRequest) -> None:
     if not _GROUP.fullmatch(request.group) or len(request.group) > 253:
-        raise NotRunnable(
+        raise SecretUnavailable(
             f"the secret group {request.group!r} cannot be the name of a Secret: it has lower-case letters, "
             "digits, '-' and '.'"
         )
     if request.key and (not _KEY.fullmatch(request.key) or request.key in (".", "..")):
-        raise NotRunnable(f"{request.key!r} cannot be a key of the Secret {request.group!r}")
+        raise SecretUnavailable(f"{request.key!r} cannot be a key of the Secret {request.group!r}")
     if request.file and (
         not request.file.startswith("/") or ":" in request.file or normpath(request.file) == "/"
     ):

@@ -17,6 +17,7 @@ from volery_dataplane.launch.kubernetes.moulds import Moulds
 from volery_dataplane.launch.kubernetes.security import beyond_restricted
 from volery_dataplane.launch.kubernetes.settings import Installation
 from volery_dataplane.launch.plans import NotRunnable
+from volery_dataplane.launch.secrets import SecretUnavailable
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder
 
 
@@ -24,7 +25,7 @@ from volery_dataplane.worker.ports import AttemptKey, AttemptOrder
 def test_a_pod_is_made_as_the_task_asks(case: dict[str, Any]) -> None:
     before = copy.deepcopy(case)
     if "refused" in case:
-        with pytest.raises(NotRunnable, match=re.escape(case["refused"])):
+        with pytest.raises((NotRunnable, SecretUnavailable), match=re.escape(case["refused"])):
             pod(case)
         return
     made = pod(case)

@@ -246,13 +246,23 @@ def event(message: str, reason: str = "FailedMount", seconds: float = 8) -> dict
     return {"reason": reason, "message": message, "lastTimestamp": moment(seconds)}
 
 
-def test_a_secret_that_a_volume_misses_is_read_from_events() -> None:
-    words = 'MountVolume.SetUp failed for volume "v" : secret "absent" not found'
-    ended = with_events(preparing(), [event(words)], at(10))
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        ('secret "absent" not found', "SecretUnavailable"),
+        ("references non-existent secret key: absent", "SecretUnavailable"),
+        ('configmap "absent" not found', "CreateContainerConfigError"),
+        ("configmap references non-existent config key: absent", "CreateContainerConfigError"),
+    ],
+)
+def test_what_a_volume_misses_is_read_from_events(words: str, code: str) -> None:
+    told = event(f'MountVolume.SetUp failed for volume "v" : {words}')
+    ended = with_events(preparing(), [told], at(10))
     assert isinstance(ended, Ended)
-    assert ended.failure.code == "CreateContainerConfigError"
+    assert ended.failure.code == code
+    assert {"CreateContainerConfigError", "FailedMount"} <= set(ended.failure.codes)
     assert not ended.failure.recoverable
-    assert ended.failure.message.endswith('secret "absent" not found')
+    assert "absent" in ended.failure.message
 
 
 def test_the_latest_event_counts() -> None:
