@@ -28,6 +28,8 @@ _IMAGE = frozenset(
     }
 )
 _CREATE = frozenset({"CreateContainerError"})
+# A node that begins to watch a secret gives it a second, and asks again.
+_NOT_READ_YET = ("failed to sync secret cache", "failed to sync configmap cache")
 
 
 def read_pending(seen: Seen, now: int, patience: Patience, before: Waiting | None) -> Waiting | Ended:
@@ -45,7 +47,7 @@ def read_pending(seen: Seen, now: int, patience: Patience, before: Waiting | Non
     if word == "InvalidImageName":
         text = sentence(f"{container.image!r} is not the name of an image", container.waiting_message)
         return _over(seen, now, user(text, word, recoverable=False))
-    if word == "CreateContainerConfigError":
+    if word == "CreateContainerConfigError" and not container.waiting_message.startswith(_NOT_READ_YET):
         text = f"{called(container)} cannot be made from what it refers to in its namespace"
         return _over(seen, now, missing(text, container.waiting_message, word))
     return _troubled(seen, container, now, patience, before)
