@@ -74,6 +74,21 @@ async def test_a_secret_that_no_cluster_can_have_fails_its_attempt_by_the_code_o
     assert server.pods == {}
 
 
+async def test_an_attempt_in_a_namespace_that_the_worker_does_not_watch_fails_and_says_which_setting_it_is(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    """Its pod would be made, and nothing heard of it: it was waited for for ever."""
+    launcher = await stage.launcher(hands, watched=("others", "more"))
+    order = stage.order("")
+    launcher.launch(order)
+    failed = await failure_of(hands, order)
+    assert (failed.failure.code, failed.infrastructure) == ("NamespaceNotWatched", True)
+    for words in ("VOLERY_WATCHED_NAMESPACES", repr(NAMESPACE), "others, more", order.project_domain):
+        assert words in failed.failure.message
+    assert not server.of(lambda request: request.creates)
+    assert launcher.load().waiting == 0
+
+
 # Cancelling
 
 

@@ -26,6 +26,7 @@ from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.chores import Chores
 from volery_dataplane.launch.kubernetes.course import Course
 from volery_dataplane.launch.kubernetes.ending import Endings
+from volery_dataplane.launch.kubernetes.failures import system
 from volery_dataplane.launch.kubernetes.held import Ending, Held, Holding, Place
 from volery_dataplane.launch.kubernetes.known import KnownPods
 from volery_dataplane.launch.kubernetes.labels import selector
@@ -146,6 +147,9 @@ class KubernetesLauncher:
         except NotRunnable as error:
             self._telling.tell(Failed(key, None, wall(), outcomes.not_runnable(str(error))))
             return
+        if self._settings.watched and namespace not in self._settings.watched:
+            self._telling.tell(Failed(key, None, wall(), self._unwatched(order, namespace), True))
+            return
         place = Place(namespace, name)
         now = asyncio.get_running_loop().time()
         held = Held(order, place, now, unsure=self._known.may_have(place))
@@ -155,6 +159,15 @@ class KubernetesLauncher:
         self._holding.add(held)
         self._course.begins(held)
         self.making.begin(held)
+
+    def _unwatched(self, order: AttemptOrder, namespace: str) -> Failure:
+        watched = ", ".join(self._settings.watched)
+        text = (
+            f"the pods of {order.project_domain} go into the namespace {namespace!r}, which this worker does "
+            f"not watch, so it would never hear of them; VOLERY_WATCHED_NAMESPACES names {watched}: add it "
+            "there, or name none to watch all"
+        )
+        return system(text, "NamespaceNotWatched")
 
     def cancel(self, keys: Sequence[AttemptKey]) -> None:
         """Ends attempts: gracefully, and by force a little later."""
