@@ -100,7 +100,8 @@ class Settings:
         listeners_limit: how many calls may listen for news at a time: watches, waits, logs being followed;
             and how many workers may be connected to the local socket.
         listeners_per_caller_limit: how many of them may be one caller's.
-        slow_reader_limit: how long a client may take to read one message of a stream.
+        slow_reader_limit: how long a client may take to read one message of a stream, or to send one of an
+            upload.
         wait_default: how long WaitExecution waits when not told.
         wait_limit: the longest wait of one call.
         resource_defaults: what an attempt requests whose task does not say: `cpu=500m,memory=1Gi`; kinds are

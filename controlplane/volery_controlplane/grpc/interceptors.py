@@ -35,7 +35,7 @@ from volery_controlplane.domain.errors import Overloaded, Refusal, RetryAdvice
 from volery_controlplane.domain.limits import Limits as ContentLimits
 from volery_controlplane.domain.limits import check_size
 from volery_controlplane.grpc import caller, messages
-from volery_controlplane.grpc.admission import Admission, AdmissionLimits, lane_of
+from volery_controlplane.grpc.admission import Admission, AdmissionLimits, Lane, lane_of
 from volery_controlplane.grpc.caller import Caller
 from volery_controlplane.grpc.entry import Entering, Entry
 from volery_controlplane.grpc.errors import code_of, edge_status, reason_name, status_of
@@ -67,7 +67,7 @@ class Limits:
     Attributes:
         message_size: bytes of a request or answer.
         status_size: bytes of error details, for callers that do not announce their limit.
-        reading: how long a client may take to read a message of a stream.
+        reading: how long a client may take to read a message of a stream, or to send one of a transfer.
         admission: how much is served at a time.
         content: what one request may hold.
     """
@@ -143,9 +143,12 @@ class EdgeInterceptor(AsyncServerInterceptor):
                 found = await call.enter(Entry(self._authentication, shown, method_name))
             if isinstance(request_or_iterator, messages.Unreadable):
                 raise request_or_iterator.refusal
-            if hasattr(request_or_iterator, "__aiter__"):
-                request_or_iterator = call.entering(messages.readable(request_or_iterator))
             lane = lane_of(method_name, request_or_iterator)
+            if hasattr(request_or_iterator, "__aiter__"):
+                requests = messages.readable(request_or_iterator)
+                if lane is Lane.TRANSFERS:
+                    requests = messages.within(requests, self._limits.reading.total_seconds())
+                request_or_iterator = call.entering(requests)
             async with self._admission.place(lane, found.key_of(context.peer())):
                 if isinstance(request_or_iterator, Message):
                     call.check(request_or_iterator)

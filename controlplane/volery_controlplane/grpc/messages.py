@@ -9,14 +9,23 @@ gRPC's own limit still holds, well above ours, for what must not even be taken i
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import grpc
 from google.protobuf.message import DecodeError, Message
 
-from volery_controlplane.domain.errors import Invalid, Refusal, TooLarge, Violation
+from volery_controlplane.domain.errors import (
+    Invalid,
+    Overloaded,
+    Refusal,
+    RetryAdvice,
+    TooLarge,
+    Violation,
+)
 
 if TYPE_CHECKING:
     Handler = grpc.RpcMethodHandler[Any, Any]  # generic in its stubs only
@@ -84,6 +93,27 @@ async def readable(messages: AsyncIterator[Any]) -> AsyncIterator[Any]:
     async for message in messages:
         if isinstance(message, Unreadable):
             raise message.refusal
+        yield message
+
+
+async def within(messages: AsyncIterator[Any], patience: float) -> AsyncIterator[Any]:
+    """The messages of a stream that holds a place which others need.
+
+    Raises:
+        Overloaded: when the next one does not come in time.
+    """
+    while True:
+        try:
+            async with asyncio.timeout(patience):
+                message = await anext(messages)
+        except StopAsyncIteration:
+            return
+        except TimeoutError:
+            raise Overloaded(
+                f"nothing was sent for {patience:g} s (slow_reader_limit); try again",
+                {"limit_name": "slow_reader_limit", "limit": f"{patience:g}s"},
+                RetryAdvice(timedelta(seconds=1)),
+            ) from None
         yield message
 
 
