@@ -5,7 +5,7 @@ first and is renamed when whole and verified, so that nobody ever sees a part. O
 same machine) put what they own elsewhere below the root; reading covers all of it and nothing outside,
 symbolic links included. Content is on disk, its name included, before its writer hears that it is stored.
 
-Reading and writing run in threads, a piece at a time.
+Reading and writing run in threads of their own, a piece at a time.
 """
 
 from __future__ import annotations
@@ -27,6 +27,7 @@ from urllib.parse import unquote, urlsplit
 
 from volery_controlplane.domain.errors import Denied, Invalid, NotFound, Violation
 from volery_controlplane.services.ports import Presigned, StoredObject
+from volery_controlplane.storage.threads import in_thread
 
 T = TypeVar("T")
 
@@ -63,7 +64,7 @@ class FileBlobStore:
 
     async def put_at(self, uri: str, sha256: str, size: int, chunks: AsyncIterator[bytes]) -> None:
         """Stores content at a place below the root."""
-        target = await asyncio.to_thread(self._resolved_of, uri)
+        target = await in_thread(self._resolved_of, uri)
         if target.is_dir() or target == self._resolved:
             raise _outside(uri)
         await self._put(target, sha256, size, chunks, _settle_at)
@@ -97,25 +98,25 @@ class FileBlobStore:
     async def stat(self, sha256: str) -> tuple[str, int] | None:
         """URI and size of content by hash; it counts as new again, since somebody relies on it now."""
         place = self._place(sha256)
-        size = await asyncio.to_thread(_refreshed, place)
+        size = await in_thread(_refreshed, place)
         return None if size is None else (place.as_uri(), size)
 
     async def place(self, uri: str) -> str:
         """Where a URI leads below the root, links followed; raises Denied where it leads outside."""
-        resolved = await asyncio.to_thread(self._resolved_of, uri)
+        resolved = await in_thread(self._resolved_of, uri)
         return resolved.relative_to(self._resolved).as_posix()
 
     async def read(self, uri: str, offset: int, size: int) -> bytes:
         """A piece of content; raises NotFound, and Denied for a URI outside the root."""
-        return await asyncio.to_thread(self._read, uri, offset, size)
+        return await in_thread(self._read, uri, offset, size)
 
     async def size(self, uri: str) -> int:
         """The size of content; raises as `read`."""
-        return (await asyncio.to_thread(self._inside, uri)).stat().st_size
+        return (await in_thread(self._inside, uri)).stat().st_size
 
     async def below(self, uri: str, after: str, limit: int) -> Sequence[StoredObject]:
         """Some of what lies below a prefix, in order of places, after one of them."""
-        return await asyncio.to_thread(self._below, uri, after, limit)
+        return await in_thread(self._below, uri, after, limit)
 
     async def presigned(
         self, method: str, uri: str, lifetime: timedelta, size: int = 0, sha256: str = ""
@@ -272,7 +273,7 @@ def _mismatch(field: str, message: str) -> Invalid:
 
 async def _to_its_end(work: Callable[[], T]) -> T:
     """Does work in a thread. Who is cancelled meanwhile waits for its end, since it goes on in any case."""
-    working = asyncio.ensure_future(asyncio.to_thread(work))
+    working = asyncio.ensure_future(in_thread(work))
     try:
         return await asyncio.shield(working)
     except asyncio.CancelledError:

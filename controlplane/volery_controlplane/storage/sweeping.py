@@ -20,6 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from volery_controlplane.storage.files import locked
+from volery_controlplane.storage.threads import in_thread
 
 _PARTS = {
     "executions": re.compile(r"\.volery-\w{8}\.arriving"),  # of tasks
@@ -41,23 +42,23 @@ class FileSweep:
 
         Two databases over one directory would each take the objects of the other for abandoned.
         """
-        return await asyncio.to_thread(self._belongs, installation_id)
+        return await in_thread(self._belongs, installation_id)
 
     async def remove(self, target: str, but: Sequence[str]) -> int:
         """Removes an object or all below a path, except some; gives how many objects went."""
-        return await asyncio.to_thread(self._remove, target, but)
+        return await in_thread(self._remove, target, but)
 
     async def stale_uploads(self, shard: int, age: timedelta) -> Sequence[str]:
         """Uploads in one of 256 parts of the store that nobody uploaded or asked for since."""
-        return await asyncio.to_thread(self._stale, f"{shard:02x}", age.total_seconds())
+        return await in_thread(self._stale, f"{shard:02x}", age.total_seconds())
 
     async def remove_uploads(self, targets: Sequence[str], age: timedelta) -> int:
         """Removes uploads of one part of the store, those that are stale even now; gives how many went."""
-        return await asyncio.to_thread(self._remove_uploads, targets, age.total_seconds())
+        return await in_thread(self._remove_uploads, targets, age.total_seconds())
 
     async def remove_incoming(self, age: timedelta) -> int:
         """Removes what is left of uploads that broke off."""
-        return await asyncio.to_thread(self._remove_incoming, age.total_seconds())
+        return await in_thread(self._remove_incoming, age.total_seconds())
 
     async def remove_parts(self, age: timedelta) -> int:
         """Removes what writers left behind that were killed half-way; gives how much that was.
@@ -68,7 +69,7 @@ class FileSweep:
         looking = self._removing_parts(time.time() - age.total_seconds())
         removed, goes_on = 0, True
         while goes_on:
-            count, goes_on = await asyncio.to_thread(_for_a_while, looking)
+            count, goes_on = await in_thread(_for_a_while, looking)
             removed += count
             await asyncio.sleep(_SLICE)
         return removed
