@@ -187,6 +187,23 @@ async def test_a_verdict_at_a_place_that_cannot_be_read_ends_the_attempt(
     assert (failed.failure.code, failed.infrastructure) == ("VerdictLost", True)
 
 
+async def test_an_attempt_that_is_cancelled_while_its_verdict_is_waited_for_is_waited_for_no_more(
+    server: PlayedApi, stage: Stage, hands: Hands
+) -> None:
+    launcher = await stage.launcher(hands, verdict_patience=1000.0)
+    order = stage.order("")
+    launcher.launch(order)
+    place = await runs(server, stage, hands, order)
+    server.logs[place[1]].put_nowait(b"")
+    line = seal_elsewhere(verdict_of(order, 1), f"{order.storage_prefix}/verdict.pb")
+    await server.stands(place, phase="Succeeded", containerStatuses=[ended(message=f"{line}\n")])
+    held = launcher._holding.of(order.key)
+    assert held is not None
+    await server.until(lambda: held.is_over)
+    launcher.cancel([order.key])
+    assert isinstance(await end_of(hands, order), Cancelled)
+
+
 async def test_no_attempt_has_less_time_than_its_limit_though_the_cluster_tells_whole_seconds(
     server: PlayedApi, stage: Stage, hands: Hands
 ) -> None:

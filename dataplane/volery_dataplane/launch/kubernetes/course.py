@@ -71,9 +71,11 @@ class Course:
 
     def stop(self, held: Held, ending: Ending) -> None:
         """Ends an attempt before its time."""
-        if held.ending is not None or held.is_over:
+        if held.ending is not None:
             return
         held.ending, held.ended = ending, wall()
+        if held.is_over:
+            return  # what it came to is being found out, and is not waited for any more
         if held.confirmed:
             self._endings.delete(held)
         elif not held.unsure:

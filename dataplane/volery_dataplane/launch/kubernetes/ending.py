@@ -26,7 +26,7 @@ from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
 from volery_dataplane.launch.kubernetes.removing import Removals
 from volery_dataplane.launch.kubernetes.telling import wall
-from volery_dataplane.launch.kubernetes.verdicts import VerdictLost, fetched, sealed
+from volery_dataplane.launch.kubernetes.verdicts import VerdictLost, fetched, sealed, worth
 from volery_dataplane.worker.ports import (
     AttemptKey,
     Blobs,
@@ -167,8 +167,16 @@ class Endings:
     async def _fetch(
         self, held: Held, ended: standings.Ended, found: Elsewhere, reading: asyncio.Task[None] | None
     ) -> None:
+        patience = away = self._settings.verdict_patience
+        before = held.ending
+        if before is None:
+            away = worth(patience, (ended.end - (ended.start or held.started or ended.end)) / 1e6)
+
+        def is_wanted() -> bool:
+            return self._holding.has(held) and held.ending is before
+
         try:
-            verdict = await fetched(held.order, found, self._blobs, self._settings.verdict_patience)
+            verdict = await fetched(held.order, found, self._blobs, patience, away, is_wanted)
         except VerdictLost as lost:
             self._end(held, _lost(ended, str(lost)), None, reading)
         except Exception as defect:  # an attempt that nobody ends would be waited for for ever
