@@ -28,7 +28,7 @@ from support.cluster.cluster import Cluster
 from support.cluster.standin import StandIn, outcome
 from support.pod_stage import Hands, make_namespace
 from volery_dataplane.launch.kubernetes.api import Api, pods_path
-from volery_dataplane.launch.kubernetes.held import Place
+from volery_dataplane.launch.kubernetes.attempts import Place
 from volery_dataplane.launch.kubernetes.launch_settings import (
     ApiSettings,
     LaunchSettings,

@@ -10,7 +10,7 @@ from support.cluster.between import Between, Request
 from support.cluster.cluster import Cluster
 from support.pod_stage import Hands, Stage, end_of, failure_of, saying, started, text_of, waits
 from volery_dataplane.launch.kubernetes.api import MERGE, pods_path
-from volery_dataplane.launch.kubernetes.held import Place
+from volery_dataplane.launch.kubernetes.attempts import Place
 from volery_dataplane.launch.kubernetes.labels import selector
 from volery_dataplane.launch.kubernetes.launch_settings import LogSettings
 from volery_dataplane.launch.kubernetes.listening import PodEvents

@@ -13,10 +13,10 @@ from voleryidl.core.v1.reason_pb2 import WaitingReason
 
 from volery_dataplane.domain.runs import Launched
 from volery_dataplane.launch.kubernetes import standings
+from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending
 from volery_dataplane.launch.kubernetes.chores import Chores
 from volery_dataplane.launch.kubernetes.ending import Endings
 from volery_dataplane.launch.kubernetes.events import LISTEN_AFTER, with_events
-from volery_dataplane.launch.kubernetes.held import Ending, Held, Holding
 from volery_dataplane.launch.kubernetes.labels import Owned
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.listening import PodEvents
@@ -35,7 +35,7 @@ class Course:
 
     Args:
         settings: how long things may take.
-        holding: the attempts.
+        attempts: the attempts.
         endings: ends them.
         telling: tells of them.
         events: of pods that are in the making for long.
@@ -46,7 +46,7 @@ class Course:
     def __init__(
         self,
         settings: LaunchSettings,
-        holding: Holding,
+        attempts: Attempts,
         endings: Endings,
         telling: Telling,
         events: PodEvents,
@@ -54,121 +54,121 @@ class Course:
         chores: Chores,
     ) -> None:
         self._settings = settings
-        self._holding = holding
+        self._attempts = attempts
         self._endings = endings
         self._telling = telling
         self._events = events
         self._logs = logs
         self._chores = chores
 
-    def begins(self, held: Held) -> None:
+    def begins(self, attempt: Attempt) -> None:
         """An attempt is ordered."""
-        limit = held.order.queued_timeout
-        if held.order.ending:
-            held.ending, held.ended = Ending.CANCEL, wall()
+        limit = attempt.order.queued_timeout
+        if attempt.order.ending:
+            attempt.ending, attempt.ended = Ending.CANCEL, wall()
         elif limit is not None:
-            held.at("queued", limit, lambda: self.stop(held, Ending.WAITED_TOO_LONG))
+            attempt.at("queued", limit, lambda: self.stop(attempt, Ending.WAITED_TOO_LONG))
 
-    def stop(self, held: Held, ending: Ending) -> None:
+    def stop(self, attempt: Attempt, ending: Ending) -> None:
         """Ends an attempt before its time."""
-        if held.ending is not None:
+        if attempt.ending is not None:
             return
-        held.ending, held.ended = ending, wall()
-        if held.is_over:
+        attempt.ending, attempt.ended = ending, wall()
+        if attempt.is_over:
             return  # what it came to is being found out, and is not waited for any more
-        if held.confirmed:
-            self._endings.delete(held)
-        elif not held.unsure:
-            self._endings.never_was(held)
+        if attempt.confirmed:
+            self._endings.delete(attempt)
+        elif not attempt.unsure:
+            self._endings.never_was(attempt)
         # Else whoever makes or finds the pod has not had an answer yet: what comes of it is ended.
 
-    def stands(self, held: Held, pod: Mapping[str, Any]) -> None:
+    def stands(self, attempt: Attempt, pod: Mapping[str, Any]) -> None:
         """A pod is as told now."""
         now = wall()
-        standing = read(pod, now, self._settings.patience, held.standing)
-        held.standing = standing
+        standing = read(pod, now, self._settings.patience, attempt.standing)
+        attempt.standing = standing
         until: int | None = None
         if isinstance(standing, standings.Waiting):
-            until = self._waits(held, standing, now)
+            until = self._waits(attempt, standing, now)
         elif isinstance(standing, standings.Running):
-            self._runs(held, standing.start, pod)
+            self._runs(attempt, standing.start, pod)
         elif isinstance(standing, standings.Lingering):
-            self._runs(held, standing.start or standing.end, pod)
-            held.quiet("running")
-            if "linger" not in held.timers and held.ending is None:
+            self._runs(attempt, standing.start or standing.end, pod)
+            attempt.quiet("running")
+            if "linger" not in attempt.timers and attempt.ending is None:
                 own = pod["spec"].get("terminationGracePeriodSeconds") or 0
-                held.at("linger", self._settings.linger, lambda: self._let_others_end(held, own))
+                attempt.at("linger", self._settings.linger, lambda: self._let_others_end(attempt, own))
         elif isinstance(standing, standings.Leaving):
             if standing.start is not None:  # nothing was seen of it before it was to end
-                self._runs(held, standing.start, pod)
+                self._runs(attempt, standing.start, pod)
             until = standing.until
         else:
-            self._endings.conclude(held, standing, pod)
+            self._endings.conclude(attempt, standing, pod)
             return
-        held.quiet("look")
-        held.pod = pod if until is not None else None
+        attempt.quiet("look")
+        attempt.pod = pod if until is not None else None
         if until is not None:
-            held.at("look", (until - now) / 1e6 + 0.01, lambda: self._look_again(held))
+            attempt.at("look", (until - now) / 1e6 + 0.01, lambda: self._look_again(attempt))
 
-    def _look_again(self, held: Held) -> None:
-        if not held.is_over and held.pod is not None:
-            self.stands(held, held.pod)
+    def _look_again(self, attempt: Attempt) -> None:
+        if not attempt.is_over and attempt.pod is not None:
+            self.stands(attempt, attempt.pod)
 
-    def _waits(self, held: Held, standing: standings.Waiting, now: int) -> int | None:
+    def _waits(self, attempt: Attempt, standing: standings.Waiting, now: int) -> int | None:
         """Tells why an attempt waits; gives when to look again."""
         if standing.trouble != standings.PREPARING:
-            held.heard = ""
-            held.quiet("listen")
+            attempt.heard = ""
+            attempt.quiet("listen")
         if not standing.is_ordinary:
-            self._telling.waits(held, standing.reason, standing.message)
+            self._telling.waits(attempt, standing.reason, standing.message)
             return standing.until
         late = standing.since + LISTEN_AFTER
         if now < late:
-            self._telling.waits(held, _NOTHING, "")
+            self._telling.waits(attempt, _NOTHING, "")
             return late
-        self._telling.waits(held, standing.reason, held.heard or standing.message)
-        if standing.trouble == standings.PREPARING and "listen" not in held.timers:
-            held.at("listen", 0.0, lambda: self._listen(held))
+        self._telling.waits(attempt, standing.reason, attempt.heard or standing.message)
+        if standing.trouble == standings.PREPARING and "listen" not in attempt.timers:
+            attempt.at("listen", 0.0, lambda: self._listen(attempt))
         return standing.until
 
-    def _listen(self, held: Held) -> None:
-        if not held.is_over:
+    def _listen(self, attempt: Attempt) -> None:
+        if not attempt.is_over:
             # The timer stays in its place until there is an answer, so that no second one is begun.
-            self._chores.spawn(self._heed_events(held))
+            self._chores.spawn(self._heed_events(attempt))
 
-    async def _heed_events(self, held: Held) -> None:
+    async def _heed_events(self, attempt: Attempt) -> None:
         """Lets a pod's events say why it is in the making for so long."""
-        told = await self._events.of(held.place, held.uid)
-        standing = held.standing
-        if held.is_over or not self._holding.has(held) or not isinstance(standing, standings.Waiting):
+        told = await self._events.of(attempt.place, attempt.uid)
+        standing = attempt.standing
+        if attempt.is_over or not self._attempts.has(attempt) or not isinstance(standing, standings.Waiting):
             return
         if standing.trouble != standings.PREPARING:
             return
         heeded = with_events(standing, told, wall())
         if isinstance(heeded, standings.Ended):
-            self._endings.conclude(held, heeded, None)
+            self._endings.conclude(attempt, heeded, None)
             return
         if heeded is not standing and isinstance(heeded, standings.Waiting):
-            held.heard = heeded.message
-            self._telling.waits(held, heeded.reason, heeded.message)
-        held.at("listen", _LISTEN_AGAIN, lambda: self._listen(held))
+            attempt.heard = heeded.message
+            self._telling.waits(attempt, heeded.reason, heeded.message)
+        attempt.at("listen", _LISTEN_AGAIN, lambda: self._listen(attempt))
 
-    def _runs(self, held: Held, start: int, pod: Mapping[str, Any]) -> None:
+    def _runs(self, attempt: Attempt, start: int, pod: Mapping[str, Any]) -> None:
         """User code of an attempt has begun."""
-        if held.started:
+        if attempt.started:
             return
-        held.started = start
-        held.quiet("queued", "listen")
-        launched = Launched(held.launched if not held.adopted else 0)
-        self._telling.tell(Started(held.key, start, launched))
-        limit = held.order.running_timeout
+        attempt.started = start
+        attempt.quiet("queued", "listen")
+        launched = Launched(attempt.launched if not attempt.adopted else 0)
+        self._telling.tell(Started(attempt.key, start, launched))
+        limit = attempt.order.running_timeout
         if limit is not None:
             # The cluster tells whole seconds, by the clock of a node; nobody is to have less than the limit.
-            ran = max(0, wall() - max(start + _SECOND, held.launched)) / 1e6
-            held.at("running", limit - ran, lambda: self.stop(held, Ending.RAN_TOO_LONG))
-        self._logs.begun(held.key, *held.place, Owned(pod).primary, adopted=held.adopted)
+            ran = max(0, wall() - max(start + _SECOND, attempt.launched)) / 1e6
+            attempt.at("running", limit - ran, lambda: self.stop(attempt, Ending.RAN_TOO_LONG))
+        self._logs.begun(attempt.key, *attempt.place, Owned(pod).primary, adopted=attempt.adopted)
 
-    def _let_others_end(self, held: Held, own: float) -> None:
+    def _let_others_end(self, attempt: Attempt, own: float) -> None:
         """Ends what goes on beside user code that has ended, in the pod's own time: outputs may be sent."""
-        if not held.is_over:
-            self._endings.delete(held, own)
+        if not attempt.is_over:
+            self._endings.delete(attempt, own)

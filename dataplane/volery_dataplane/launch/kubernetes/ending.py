@@ -18,9 +18,9 @@ from volery_dataplane.domain.runs import Launched
 from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.api import ApiRefusal
+from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending, Place
 from volery_dataplane.launch.kubernetes.chores import Chores
 from volery_dataplane.launch.kubernetes.failures import sentence, system, timed_out
-from volery_dataplane.launch.kubernetes.held import Ending, Held, Holding, Place
 from volery_dataplane.launch.kubernetes.labels import Owned
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
@@ -46,7 +46,7 @@ class Endings:
 
     Args:
         settings: how long ends may take.
-        holding: the attempts.
+        attempts: the attempts.
         blobs: where large verdicts lie.
         logs: the attempts' output.
         removals: deletes pods.
@@ -57,7 +57,7 @@ class Endings:
     def __init__(
         self,
         settings: LaunchSettings,
-        holding: Holding,
+        attempts: Attempts,
         blobs: Blobs,
         logs: PodLogs,
         removals: Removals,
@@ -65,7 +65,7 @@ class Endings:
         tell: Callable[[Observation], None],
     ) -> None:
         self._settings = settings
-        self._holding = holding
+        self._attempts = attempts
         self._blobs = blobs
         self._logs = logs
         self._removals = removals
@@ -78,20 +78,20 @@ class Endings:
         """Whether a pod is kept until the result of its attempt is committed."""
         return place in self._kept_places
 
-    def delete(self, held: Held, grace: float | None = None) -> None:
+    def delete(self, attempt: Attempt, grace: float | None = None) -> None:
         """Has the pod of an attempt end: gracefully, and by force when that takes too long.
 
         Args:
-            held: the attempt.
+            attempt: the attempt.
             grace: seconds from SIGTERM to SIGKILL; None for those of attempts that are ended.
         """
         grace = self._settings.kill_grace if grace is None else grace
-        self._chores.spawn(self._delete(held, grace))
+        self._chores.spawn(self._delete(attempt, grace))
 
-    def never_was(self, held: Held) -> None:
+    def never_was(self, attempt: Attempt) -> None:
         """An attempt that is to end has no pod."""
-        self._holding.forget(held)
-        self._tell(_ended_by_us(held, None, wall()))
+        self._attempts.forget(attempt)
+        self._tell(_ended_by_us(attempt, None, wall()))
 
     def settled(self, keys: Sequence[AttemptKey]) -> None:
         """The results of these attempts are committed."""
@@ -111,100 +111,100 @@ class Endings:
         if kept is not None:
             self._kept_places.discard(kept[0])
 
-    def conclude(self, held: Held, ended: standings.Ended, pod: Mapping[str, Any] | None) -> None:
+    def conclude(self, attempt: Attempt, ended: standings.Ended, pod: Mapping[str, Any] | None) -> None:
         """A pod is over: finds out what the attempt says of its end."""
-        held.is_over = True
-        held.quiet()
+        attempt.is_over = True
+        attempt.quiet()
         reading = None
-        if pod is not None and (ended.start or held.started):
-            reading = self._chores.spawn(self._read_logs(held, Owned(pod).primary, _others(pod, ended)))
-        elif self._logs.follows(held.key):  # the pod is gone, and what was read of it is handed over
-            reading = self._chores.spawn(self._read_logs(held, "", ()))
-        found = sealed(held.order, ended.message)
+        if pod is not None and (ended.start or attempt.started):
+            reading = self._chores.spawn(self._read_logs(attempt, Owned(pod).primary, _others(pod, ended)))
+        elif self._logs.follows(attempt.key):  # the pod is gone, and what was read of it is handed over
+            reading = self._chores.spawn(self._read_logs(attempt, "", ()))
+        found = sealed(attempt.order, ended.message)
         if isinstance(found, Elsewhere):
-            self._chores.spawn(self._fetch(held, ended, found, reading))
+            self._chores.spawn(self._fetch(attempt, ended, found, reading))
         else:
-            self._end(held, ended, None if found is None else found.verdict, reading)
+            self._end(attempt, ended, None if found is None else found.verdict, reading)
 
-    def unreadable(self, held: Held, defect: Exception) -> None:
+    def unreadable(self, attempt: Attempt, defect: Exception) -> None:
         """What is told of a pod makes no sense here: its attempt fails, lest it is waited for for ever."""
-        log.error("a pod could not be read", pod="/".join(held.place), exc_info=defect)
+        log.error("a pod could not be read", pod="/".join(attempt.place), exc_info=defect)
         failure = system(f"what its pod tells could not be read: {defect!r}", "PodUnreadable")
-        self._end(held, standings.Ended(None, wall(), failure, infrastructure=True), None, None)
+        self._end(attempt, standings.Ended(None, wall(), failure, infrastructure=True), None, None)
 
     def _remove(self, place: Place, uid: str) -> None:
         self._removals.add(place, uid)
         self._kept_places.discard(place)
 
-    async def _delete(self, held: Held, grace: float) -> None:
-        while not held.is_over and self._holding.has(held):
+    async def _delete(self, attempt: Attempt, grace: float) -> None:
+        while not attempt.is_over and self._attempts.has(attempt):
             try:
-                await self._removals.end(held.place, held.uid, grace)
+                await self._removals.end(attempt.place, attempt.uid, grace)
             except ApiRefusal as refusal:
-                log.warning("a pod could not be ended", pod="/".join(held.place), why=str(refusal))
+                log.warning("a pod could not be ended", pod="/".join(attempt.place), why=str(refusal))
                 await asyncio.sleep(max(refusal.after, 1.0))
                 continue
-            if not held.is_over and self._holding.has(held):
+            if not attempt.is_over and self._attempts.has(attempt):
                 # A pod without a node is gone with the call; of any other its node tells.
-                self._force_after(held, grace + FORCE_AFTER)
+                self._force_after(attempt, grace + FORCE_AFTER)
             return
 
-    def _force_after(self, held: Held, seconds: float) -> None:
+    def _force_after(self, attempt: Attempt, seconds: float) -> None:
         """Ends a pod by force then, unless that is to be sooner already."""
-        before = held.timers.get("force")
+        before = attempt.timers.get("force")
         if before is None or before.when() > asyncio.get_running_loop().time() + seconds:
-            held.at("force", seconds, lambda: self._force(held))
+            attempt.at("force", seconds, lambda: self._force(attempt))
 
-    def _force(self, held: Held) -> None:
-        held.quiet("force")
-        self.delete(held, 0.0)
+    def _force(self, attempt: Attempt) -> None:
+        attempt.quiet("force")
+        self.delete(attempt, 0.0)
 
-    async def _read_logs(self, held: Held, container: str, others: Sequence[str]) -> None:
-        await self._logs.finish(held.key, *held.place, container)
+    async def _read_logs(self, attempt: Attempt, container: str, others: Sequence[str]) -> None:
+        await self._logs.finish(attempt.key, *attempt.place, container)
         if others:
-            await self._logs.tell_of(held.key, *held.place, others)
+            await self._logs.tell_of(attempt.key, *attempt.place, others)
 
     async def _fetch(
-        self, held: Held, ended: standings.Ended, found: Elsewhere, reading: asyncio.Task[None] | None
+        self, attempt: Attempt, ended: standings.Ended, found: Elsewhere, reading: asyncio.Task[None] | None
     ) -> None:
         patience = away = self._settings.verdict_patience
-        before = held.ending
+        before = attempt.ending
         if before is None:
-            away = worth(patience, (ended.end - (ended.start or held.started or ended.end)) / 1e6)
+            away = worth(patience, (ended.end - (ended.start or attempt.started or ended.end)) / 1e6)
 
         def is_wanted() -> bool:
-            return self._holding.has(held) and held.ending is before
+            return self._attempts.has(attempt) and attempt.ending is before
 
         try:
-            verdict = await fetched(held.order, found, self._blobs, patience, away, is_wanted)
+            verdict = await fetched(attempt.order, found, self._blobs, patience, away, is_wanted)
         except VerdictLost as lost:
-            self._end(held, _lost(ended, str(lost)), None, reading)
+            self._end(attempt, _lost(ended, str(lost)), None, reading)
         except Exception as defect:  # an attempt that nobody ends would be waited for for ever
-            log.exception("a verdict could not be read", pod="/".join(held.place), uri=found.uri)
-            self._end(held, _lost(ended, f"its verdict cannot be read: {defect!r}"), None, reading)
+            log.exception("a verdict could not be read", pod="/".join(attempt.place), uri=found.uri)
+            self._end(attempt, _lost(ended, f"its verdict cannot be read: {defect!r}"), None, reading)
         else:
-            self._end(held, ended, verdict, reading)
+            self._end(attempt, ended, verdict, reading)
 
     def _end(
         self,
-        held: Held,
+        attempt: Attempt,
         ended: standings.Ended,
         verdict: AttemptVerdict | None,
         reading: asyncio.Task[None] | None,
     ) -> None:
         """Tells of the end of an attempt; its pod is kept until that is committed."""
-        if not self._holding.has(held):
+        if not self._attempts.has(attempt):
             return  # let go of meanwhile
-        key = held.key
-        self._holding.forget(held)
-        self._kept[key] = (held.place, held.uid, reading)
-        self._kept_places.add(held.place)
+        key = attempt.key
+        self._attempts.forget(attempt)
+        self._kept[key] = (attempt.place, attempt.uid, reading)
+        self._kept_places.add(attempt.place)
         result = standings.result(ended, verdict)
-        start = result.start or held.started or None
+        start = result.start or attempt.started or None
         end = max(result.end, start or 0)
-        launched = Launched(min(held.launched, start or 0) if not held.adopted else 0, result.code)
-        if held.ending is not None and (result.outputs is None or end > held.ended):
-            self._tell(_ended_by_us(held, start, end))
+        launched = Launched(min(attempt.launched, start or 0) if not attempt.adopted else 0, result.code)
+        if attempt.ending is not None and (result.outputs is None or end > attempt.ended):
+            self._tell(_ended_by_us(attempt, start, end))
         elif result.outputs is not None:
             outputs = {name: value.SerializeToString() for name, value in result.outputs.literals.items()}
             self._tell(Succeeded(key, start or end, end, outputs, launched))
@@ -213,16 +213,16 @@ class Endings:
             self._tell(Failed(key, start, end, result.failure, result.infrastructure, launched))
 
 
-def _ended_by_us(held: Held, start: int | None, end: int) -> Observation:
-    order = held.order
-    if held.ending is Ending.RAN_TOO_LONG:
-        launched = Launched(held.launched)
+def _ended_by_us(attempt: Attempt, start: int | None, end: int) -> Observation:
+    order = attempt.order
+    if attempt.ending is Ending.RAN_TOO_LONG:
+        launched = Launched(attempt.launched)
         return Failed(
             order.key, start, end, outcomes.ran_too_long(order.running_timeout or 0), launched=launched
         )
-    if held.ending is Ending.WAITED_TOO_LONG:
+    if attempt.ending is Ending.WAITED_TOO_LONG:
         text = f"the attempt did not begin to run for {order.queued_timeout or 0:g} s"
-        return Failed(order.key, None, end, timed_out(sentence(text, held.told[1]), "TimeoutQueued"))
+        return Failed(order.key, None, end, timed_out(sentence(text, attempt.told[1]), "TimeoutQueued"))
     return Cancelled(order.key, start, end)
 
 

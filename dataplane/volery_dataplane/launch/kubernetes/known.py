@@ -8,7 +8,7 @@ from collections.abc import Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from volery_dataplane.launch.kubernetes.held import Place
+from volery_dataplane.launch.kubernetes.attempts import Place
 from volery_dataplane.launch.kubernetes.labels import FINALIZER, Owned
 
 _OVER = frozenset({"Succeeded", "Failed"})

@@ -23,11 +23,11 @@ from voleryidl.worker.v1.worker_service_pb2 import Welcome
 from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.api import Api
+from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending, Place
 from volery_dataplane.launch.kubernetes.chores import Chores
 from volery_dataplane.launch.kubernetes.course import Course
 from volery_dataplane.launch.kubernetes.ending import Endings
 from volery_dataplane.launch.kubernetes.failures import system
-from volery_dataplane.launch.kubernetes.held import Ending, Held, Holding, Place
 from volery_dataplane.launch.kubernetes.known import KnownPods
 from volery_dataplane.launch.kubernetes.labels import selector
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
@@ -72,7 +72,7 @@ class KubernetesLauncher:
         self._settings = settings
         self._api = api
         self._tls_ca_pem = tls_ca_pem
-        self._holding = Holding()
+        self._attempts = Attempts()
         self._known = KnownPods()
         self._telling = Telling(events.observed)
         self._chores = Chores()
@@ -92,10 +92,10 @@ class KubernetesLauncher:
         )
         self.waited = self.making.waited
         self._endings = Endings(
-            settings, self._holding, blobs, self._logs, self.removals, self._chores, self._telling.tell
+            settings, self._attempts, blobs, self._logs, self.removals, self._chores, self._telling.tell
         )
         self._course = Course(
-            settings, self._holding, self._endings, self._telling, PodEvents(api), self._logs, self._chores
+            settings, self._attempts, self._endings, self._telling, PodEvents(api), self._logs, self._chores
         )
         self.reconciler = Reconciler(
             settings.reconciler, self._known.by_place, self._has, registrar, self.removals.add
@@ -108,9 +108,9 @@ class KubernetesLauncher:
 
     def load(self) -> Load:
         """What it is busy with. May be called on any thread."""
-        held = self._holding.all()
-        busy = sum(1 for each in held if each.started)
-        return Load(busy=busy, waiting=len(held) - busy, processes=len(self._known))
+        attempts = self._attempts.all()
+        busy = sum(1 for each in attempts if each.started)
+        return Load(busy=busy, waiting=len(attempts) - busy, processes=len(self._known))
 
     def phases(self) -> Mapping[str, int]:
         """The installation's pods by phase. May be called on any thread."""
@@ -138,7 +138,7 @@ class KubernetesLauncher:
     def launch(self, order: AttemptOrder) -> None:
         """Makes the pod of an attempt, or finds it; a no-op for one that has not ended."""
         key = order.key
-        if key in self._holding or self._stopped:
+        if key in self._attempts or self._stopped:
             return
         installation = self.making.installation.id
         name = pod_name(installation, order.execution.rpartition("/")[2], order.uid, key.path, key.attempt)
@@ -152,13 +152,13 @@ class KubernetesLauncher:
             return
         place = Place(namespace, name)
         now = asyncio.get_running_loop().time()
-        held = Held(order, place, now, unsure=self._known.may_have(place))
-        older = self._holding.at(place)
+        attempt = Attempt(order, place, now, unsure=self._known.may_have(place))
+        older = self._attempts.at(place)
         if older is not None:  # of an earlier hold, that nobody let go of
             self.let_go([older.key])
-        self._holding.add(held)
-        self._course.begins(held)
-        self.making.begin(held)
+        self._attempts.add(attempt)
+        self._course.begins(attempt)
+        self.making.begin(attempt)
 
     def _unwatched(self, order: AttemptOrder, namespace: str) -> Failure:
         watched = ", ".join(self._settings.watched)
@@ -172,17 +172,17 @@ class KubernetesLauncher:
     def cancel(self, keys: Sequence[AttemptKey]) -> None:
         """Ends attempts: gracefully, and by force a little later."""
         for key in keys:
-            held = self._holding.of(key)
-            if held is not None:
-                self._course.stop(held, Ending.CANCEL)
+            attempt = self._attempts.of(key)
+            if attempt is not None:
+                self._course.stop(attempt, Ending.CANCEL)
 
     def let_go(self, keys: Sequence[AttemptKey]) -> None:
         """Attempts are somebody else's now: their pods are left alone."""
         for key in keys:
             self._endings.let_go(key)
-            held = self._holding.of(key)
-            if held is not None:
-                self._holding.forget(held)
+            attempt = self._attempts.of(key)
+            if attempt is not None:
+                self._attempts.forget(attempt)
         self._logs.drop(keys)
 
     def settled(self, keys: Sequence[AttemptKey]) -> None:
@@ -193,7 +193,7 @@ class KubernetesLauncher:
     async def stop(self, grace: float) -> None:
         """Stops acting. Pods run on, and are found by whoever holds their executions next."""
         self._stopped = True
-        self.let_go([held.key for held in self._holding.all()])
+        self.let_go([attempt.key for attempt in self._attempts.all()])
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
@@ -205,38 +205,38 @@ class KubernetesLauncher:
 
     # What comes of making pods
 
-    def _on_made(self, held: Held, pod: Mapping[str, Any], adopted: bool) -> None:
-        if held.is_over or not self._holding.has(held):
+    def _on_made(self, attempt: Attempt, pod: Mapping[str, Any], adopted: bool) -> None:
+        if attempt.is_over or not self._attempts.has(attempt):
             return
-        held.adopted = held.adopted or adopted
-        held.uid = held.uid or pod["metadata"]["uid"]
-        held.unsure = False
-        held.confirmed = time.monotonic()
-        if held.standing is None:  # else the watch has told, and later things
-            self._stands(held, pod)
-        if held.ending is not None and not held.is_over:
-            self._endings.delete(held)
+        attempt.adopted = attempt.adopted or adopted
+        attempt.uid = attempt.uid or pod["metadata"]["uid"]
+        attempt.unsure = False
+        attempt.confirmed = time.monotonic()
+        if attempt.standing is None:  # else the watch has told, and later things
+            self._stands(attempt, pod)
+        if attempt.ending is not None and not attempt.is_over:
+            self._endings.delete(attempt)
 
-    def _on_absent(self, held: Held) -> None:
-        if self._holding.has(held) and not held.is_over:
-            self._endings.never_was(held)
+    def _on_absent(self, attempt: Attempt) -> None:
+        if self._attempts.has(attempt) and not attempt.is_over:
+            self._endings.never_was(attempt)
 
-    def _on_failed(self, held: Held, failure: Failure, infrastructure: bool) -> None:
-        if held.is_over or not self._holding.has(held):
+    def _on_failed(self, attempt: Attempt, failure: Failure, infrastructure: bool) -> None:
+        if attempt.is_over or not self._attempts.has(attempt):
             return
-        if held.ending is not None:
-            self._endings.never_was(held)
+        if attempt.ending is not None:
+            self._endings.never_was(attempt)
             return
-        self._holding.forget(held)
-        self._telling.tell(Failed(held.key, None, wall(), failure, infrastructure))
+        self._attempts.forget(attempt)
+        self._telling.tell(Failed(attempt.key, None, wall(), failure, infrastructure))
 
-    def _on_waits(self, held: Held, reason: WaitingReason, message: str) -> None:
-        if held.ending is None:
-            self._telling.waits(held, reason, message)
-        elif not held.unsure:
-            self._on_absent(held)
-            if held.making is not None:
-                held.making.cancel()  # which is what runs now, and would ask on
+    def _on_waits(self, attempt: Attempt, reason: WaitingReason, message: str) -> None:
+        if attempt.ending is None:
+            self._telling.waits(attempt, reason, message)
+        elif not attempt.unsure:
+            self._on_absent(attempt)
+            if attempt.making is not None:
+                attempt.making.cancel()  # which is what runs now, and would ask on
 
     # What the watch tells
 
@@ -245,48 +245,48 @@ class KubernetesLauncher:
         was_known = place in self._known
         if self._known.seen(place, pod):
             self.making.quota.room(place.namespace)
-        held = self._holding.at(place)
-        if held is None or held.is_over:
+        attempt = self._attempts.at(place)
+        if attempt is None or attempt.is_over:
             return
-        if not held.uid:
-            if not is_ours(pod, held, self.making.installation.id):
+        if not attempt.uid:
+            if not is_ours(pod, attempt, self.making.installation.id):
                 return
-            held.uid = uid
-            held.adopted = held.adopted or was_known or not held.launched
-        if held.uid == uid:
-            held.confirmed = time.monotonic()
-            self._stands(held, pod)
+            attempt.uid = uid
+            attempt.adopted = attempt.adopted or was_known or not attempt.launched
+        if attempt.uid == uid:
+            attempt.confirmed = time.monotonic()
+            self._stands(attempt, pod)
 
-    def _stands(self, held: Held, pod: Mapping[str, Any]) -> None:
+    def _stands(self, attempt: Attempt, pod: Mapping[str, Any]) -> None:
         try:
-            self._course.stands(held, pod)
+            self._course.stands(attempt, pod)
         except Exception as defect:  # of one pod, and the watch has more to tell
-            self._endings.unreadable(held, defect)
+            self._endings.unreadable(attempt, defect)
 
     def _removed(self, pod: Mapping[str, Any]) -> None:
         place, uid = _place(pod), pod["metadata"]["uid"]
         self._known.removed(place)
         self.making.quota.room(place.namespace)
-        held = self._holding.at(place)
-        if held is None or held.is_over or held.uid != uid:
+        attempt = self._attempts.at(place)
+        if attempt is None or attempt.is_over or attempt.uid != uid:
             return  # an older pod of the name, perhaps, and its own is being made
-        standing = read(pod, wall(), self._settings.patience, held.standing)
+        standing = read(pod, wall(), self._settings.patience, attempt.standing)
         if not isinstance(standing, standings.Ended):
-            standing = gone(held.standing, wall())
-        self._endings.conclude(held, standing, pod)
+            standing = gone(attempt.standing, wall())
+        self._endings.conclude(attempt, standing, pod)
 
     def _listed(self, namespace: str, found: Mapping[tuple[str, str], str], since: float) -> None:
         """What is not in a list, and was there before it began, was removed while nobody looked."""
         self._known.listed(namespace, found.keys(), since)
-        for held in self._holding.all():
-            here = namespace in ("", held.place.namespace)
-            is_there = found.get(held.place) == held.uid  # and not another one of its name
-            if here and not is_there and not held.is_over and 0 < held.confirmed < since:
-                self._endings.conclude(held, gone(held.standing, wall()), None)
+        for attempt in self._attempts.all():
+            here = namespace in ("", attempt.place.namespace)
+            is_there = found.get(attempt.place) == attempt.uid  # and not another one of its name
+            if here and not is_there and not attempt.is_over and 0 < attempt.confirmed < since:
+                self._endings.conclude(attempt, gone(attempt.standing, wall()), None)
 
     def _has(self, place: Place) -> bool:
         """Whether a pod's attempt is this worker's, or its pod is about to be removed."""
-        return self._holding.at(place) is not None or place in self.removals or self._endings.keeps(place)
+        return self._attempts.at(place) is not None or place in self.removals or self._endings.keeps(place)
 
 
 def _place(pod: Mapping[str, Any]) -> Place:

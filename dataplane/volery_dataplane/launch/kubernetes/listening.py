@@ -15,7 +15,7 @@ from urllib.parse import quote, urlencode
 import structlog
 
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal
-from volery_dataplane.launch.kubernetes.held import Place
+from volery_dataplane.launch.kubernetes.attempts import Place
 
 log = structlog.get_logger(__name__)
 

@@ -23,9 +23,9 @@ from voleryidl.core.v1.reason_pb2 import WaitingReason
 
 from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
+from volery_dataplane.launch.kubernetes.attempts import Attempt, Place
 from volery_dataplane.launch.kubernetes.contract import inputs_travel_apart, inputs_uri
 from volery_dataplane.launch.kubernetes.failures import system, user
-from volery_dataplane.launch.kubernetes.held import Held, Place
 from volery_dataplane.launch.kubernetes.labels import Owned, label_value
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.moulds import Moulds
@@ -60,10 +60,10 @@ class MakingEvents:
         waits: there is none yet: why, and in more words.
     """
 
-    made: Callable[[Held, Mapping[str, Any], bool], None]
-    absent: Callable[[Held], None]
-    failed: Callable[[Held, Failure, bool], None]
-    waits: Callable[[Held, WaitingReason, str], None]
+    made: Callable[[Attempt, Mapping[str, Any], bool], None]
+    absent: Callable[[Attempt], None]
+    failed: Callable[[Attempt, Failure, bool], None]
+    waits: Callable[[Attempt, WaitingReason, str], None]
 
 
 class Making:
@@ -111,96 +111,96 @@ class Making:
     def installation(self, installation: Installation) -> None:
         self._moulds = Moulds(installation, self._settings.pods)
 
-    def begin(self, held: Held) -> None:
+    def begin(self, attempt: Attempt) -> None:
         """Begins to make the pod of an attempt."""
-        held.making = asyncio.create_task(self._guarded(held))
+        attempt.making = asyncio.create_task(self._guarded(attempt))
 
-    async def _guarded(self, held: Held) -> None:
+    async def _guarded(self, attempt: Attempt) -> None:
         try:
-            await self._make(held)
+            await self._make(attempt)
         except NotRunnable as refusal:
-            self._events.failed(held, outcomes.not_runnable(str(refusal)), False)
+            self._events.failed(attempt, outcomes.not_runnable(str(refusal)), False)
         except SecretUnavailable as refusal:
-            self._events.failed(held, outcomes.secret_unavailable(str(refusal)), False)
+            self._events.failed(attempt, outcomes.secret_unavailable(str(refusal)), False)
         except NamespaceRefused as refusal:
-            self._events.failed(held, system(str(refusal), "NamespaceForbidden"), True)
+            self._events.failed(attempt, system(str(refusal), "NamespaceForbidden"), True)
         except Exception as defect:
-            log.exception("a pod could not be made", pod="/".join(held.place))
-            self._events.failed(held, system(f"its pod could not be made: {defect!r}", "PodNotMade"), True)
+            log.exception("a pod could not be made", pod="/".join(attempt.place))
+            self._events.failed(attempt, system(f"its pod could not be made: {defect!r}", "PodNotMade"), True)
 
-    async def _make(self, held: Held) -> None:
-        order = held.order
+    async def _make(self, attempt: Attempt) -> None:
+        order = attempt.order
         if order.ending:
-            await self._find(held)
+            await self._find(attempt)
             return
         if inputs_travel_apart(order, self._settings.pods):
-            await self._put_inputs(held)
+            await self._put_inputs(attempt)
         template = None
         if order.task.pod_template.name:
-            template = await self._patiently(held, self._template(held))
+            template = await self._patiently(attempt, self._template(attempt))
         mould = self._moulds.of(order, template)
         body = pod_of(order, mould, self.installation, self._settings.pods)
-        await self._create(held, body)
+        await self._create(attempt, body)
 
-    def _template(self, held: Held) -> Callable[[], Any]:
-        name = held.order.task.pod_template.name
-        return lambda: self._templates.named(held.place.namespace, name)
+    def _template(self, attempt: Attempt) -> Callable[[], Any]:
+        name = attempt.order.task.pod_template.name
+        return lambda: self._templates.named(attempt.place.namespace, name)
 
-    async def _create(self, held: Held, body: Mapping[str, Any]) -> None:
-        namespace = held.place.namespace
+    async def _create(self, attempt: Attempt, body: Mapping[str, Any]) -> None:
+        namespace = attempt.place.namespace
         path = pods_path(namespace)
         tries = _Tries(self._settings)
         namespace_tries = 0
         while True:
-            if held.place in self._known or held.ending is not None:
-                if await self._find(held):
+            if attempt.place in self._known or attempt.ending is not None:
+                if await self._find(attempt):
                     return
             elif self.quota.is_full(namespace):
                 await self.quota.turn(namespace)
             try:
-                pod = await self._post(held, path, body)
+                pod = await self._post(attempt, path, body)
             except ApiRefusal as answer:
                 status, after = answer.status, answer.after
                 refusal = create_refused(status, answer.reason, answer.message)
             else:
                 self.quota.created(namespace)
-                self._events.made(held, pod, False)
+                self._events.made(attempt, pod, False)
                 return
             match refusal.answer:
                 case Answer.EXISTS:
-                    if await self._find(held):
+                    if await self._find(attempt):
                         return
                     continue  # it is gone meanwhile
                 case Answer.QUOTA:
                     # So it answers for a pod that is there already, too.
-                    if await self._find(held):
+                    if await self._find(attempt):
                         return
                     self.quota.refused(namespace)
-                    self._events.waits(held, _QUOTA, refusal.message)
+                    self._events.waits(attempt, _QUOTA, refusal.message)
                 case Answer.NO_NAMESPACE if namespace_tries < _NAMESPACE_TRIES:
-                    held.unsure = False
-                    await self._make_namespace(held, namespace_tries)
+                    attempt.unsure = False
+                    await self._make_namespace(attempt, namespace_tries)
                     namespace_tries += 1
                 case Answer.OTHER | Answer.FORBIDDEN if (pause := tries.next(status)) is not None:
                     if refusal.answer is Answer.FORBIDDEN:
-                        held.unsure = False
-                    self._events.waits(held, _OTHER, refusal.message)
+                        attempt.unsure = False
+                    self._events.waits(attempt, _OTHER, refusal.message)
                     await asyncio.sleep(max(after, pause))
                 case _:
-                    held.unsure = False
+                    attempt.unsure = False
                     failure = refusal.failure or system(refusal.message, "PodNotMade")
-                    self._events.failed(held, failure, refusal.infrastructure or refusal.failure is None)
+                    self._events.failed(attempt, failure, refusal.infrastructure or refusal.failure is None)
                     return
 
-    async def _post(self, held: Held, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
+    async def _post(self, attempt: Attempt, path: str, body: Mapping[str, Any]) -> Mapping[str, Any]:
         async with self._places:
             if self._settings.create_rate:
                 await self._pace()
             begin = time.monotonic()
-            if not held.launched:
-                self.waited.observe(asyncio.get_running_loop().time() - held.ordered)
-            held.launched = time.time_ns() // 1000
-            held.unsure = True
+            if not attempt.launched:
+                self.waited.observe(asyncio.get_running_loop().time() - attempt.ordered)
+            attempt.launched = time.time_ns() // 1000
+            attempt.unsure = True
             pod: Mapping[str, Any] = await self._api.call("POST", path, body)
             self.took.observe(time.monotonic() - begin)
             self.created += 1
@@ -212,51 +212,53 @@ class Making:
         self._next = max(self._next, now) + 1 / self._settings.create_rate
         await asyncio.sleep(max(0.0, self._next - 1 / self._settings.create_rate - now))
 
-    async def _find(self, held: Held) -> bool:
+    async def _find(self, attempt: Attempt) -> bool:
         """Looks for the attempt's pod; whether there was one, or nothing is to be made."""
 
         async def read() -> Mapping[str, Any] | None:
             try:
-                pod: Mapping[str, Any] = await self._api.call("GET", pods_path(*held.place))
+                pod: Mapping[str, Any] = await self._api.call("GET", pods_path(*attempt.place))
             except ApiRefusal as refusal:
                 if refusal.is_missing:
                     return None
                 raise
             return pod
 
-        pod = await self._patiently(held, read)
+        pod = await self._patiently(attempt, read)
         if pod is None:
-            held.unsure = False
-            if held.ending is not None:
-                self._events.absent(held)
-            return held.ending is not None
-        if not is_ours(pod, held, self.installation.id):
-            held.unsure = False
-            text = f"there is a pod {'/'.join(held.place)} already, and it was made for something else"
-            self._events.failed(held, user(text, "PodNameTaken", recoverable=False), False)
+            attempt.unsure = False
+            if attempt.ending is not None:
+                self._events.absent(attempt)
+            return attempt.ending is not None
+        if not is_ours(pod, attempt, self.installation.id):
+            attempt.unsure = False
+            text = f"there is a pod {'/'.join(attempt.place)} already, and it was made for something else"
+            self._events.failed(attempt, user(text, "PodNameTaken", recoverable=False), False)
             return True
-        self._events.made(held, pod, True)
+        self._events.made(attempt, pod, True)
         return True
 
-    async def _make_namespace(self, held: Held, tries: int) -> None:
+    async def _make_namespace(self, attempt: Attempt, tries: int) -> None:
         if tries:  # it is being removed, or others do not know of it yet
             await asyncio.sleep(min(_SHORTEST * 2**tries, 3.0) * _spread())
-        order, make, namespace = held.order, self.namespaces.make, held.place.namespace
+        order, make, namespace = attempt.order, self.namespaces.make, attempt.place.namespace
         try:
-            await self._patiently(held, lambda: make(namespace, order.project_domain, self.installation.id))
+            await self._patiently(
+                attempt, lambda: make(namespace, order.project_domain, self.installation.id)
+            )
         except ApiRefusal as refusal:
             if refusal.status == 403:
                 raise NamespaceRefused(namespace, refusal.message) from refusal
             raise
 
-    async def _put_inputs(self, held: Held) -> None:
-        order = held.order
-        scratch = self._settings.logs.directory / f"inputs-{held.place.name}"
+    async def _put_inputs(self, attempt: Attempt) -> None:
+        order = attempt.order
+        scratch = self._settings.logs.directory / f"inputs-{attempt.place.name}"
         await asyncio.to_thread(_write, scratch, order.inputs)
         await self._blobs.put_file(str(scratch), inputs_uri(order))
         await asyncio.to_thread(scratch.unlink, missing_ok=True)
 
-    async def _patiently(self, held: Held, call: Callable[[], Any]) -> Any:
+    async def _patiently(self, attempt: Attempt, call: Callable[[], Any]) -> Any:
         """Makes a call again for as long as the API server does not answer, or not yet."""
         tries = _Tries(self._settings)
         while True:
@@ -265,7 +267,7 @@ class Making:
             except ApiRefusal as refusal:
                 if refusal.status not in _TRANSIENT or (pause := tries.next(refusal.status)) is None:
                     raise
-                self._events.waits(held, _OTHER, str(refusal))
+                self._events.waits(attempt, _OTHER, str(refusal))
                 await asyncio.sleep(max(refusal.after, pause))
 
 
@@ -294,9 +296,9 @@ class _Tries:
         return delay * _spread()
 
 
-def is_ours(pod: Mapping[str, Any], held: Held, installation: str) -> bool:
+def is_ours(pod: Mapping[str, Any], attempt: Attempt, installation: str) -> bool:
     """Whether a pod was made for this attempt."""
-    owned, order = Owned(pod), held.order
+    owned, order = Owned(pod), attempt.order
     return (
         owned.installation == label_value(installation)
         and owned.uid == order.uid

@@ -17,7 +17,7 @@ import structlog
 from voleryidl.event.v1.event_pb2 import ExecutionId
 from voleryidl.worker.v1.worker_service_pb2 import AttemptName
 
-from volery_dataplane.launch.kubernetes.held import Place
+from volery_dataplane.launch.kubernetes.attempts import Place
 from volery_dataplane.launch.kubernetes.known import Known
 from volery_dataplane.launch.kubernetes.launch_settings import ReconcilerSettings
 from volery_dataplane.worker.ports import Registrar, Unanswered, Unreachable

@@ -7,7 +7,7 @@ import asyncio
 import structlog
 
 from volery_dataplane.launch.kubernetes.api import STRATEGIC, Api, ApiRefusal, pods_path
-from volery_dataplane.launch.kubernetes.held import Place
+from volery_dataplane.launch.kubernetes.attempts import Place
 from volery_dataplane.launch.kubernetes.labels import FINALIZER
 
 log = structlog.get_logger(__name__)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 
 from voleryidl.core.v1.reason_pb2 import WaitingReason
 
-from volery_dataplane.launch.kubernetes.held import Held
+from volery_dataplane.launch.kubernetes.attempts import Attempt
 from volery_dataplane.worker.ports import Observation, Waiting
 
 AGAIN = 5.0  # seconds between two tellings of the same trouble in other words
@@ -36,24 +36,24 @@ class Telling:
             gathered, self._gathered = self._gathered, []
             self._observed(gathered)
 
-    def waits(self, held: Held, reason: WaitingReason, message: str) -> None:
+    def waits(self, attempt: Attempt, reason: WaitingReason, message: str) -> None:
         """An attempt waits for this; no reason and no message where it is over, or every pod waits for it."""
-        before, words, when = held.told
-        held.quiet("words")
-        if held.started or (before, words) == (reason, message):
+        before, words, when = attempt.told
+        attempt.quiet("words")
+        if attempt.started or (before, words) == (reason, message):
             return
         loop = asyncio.get_running_loop()
         early = when + AGAIN - loop.time()
         if before == reason and bool(words) == bool(message) and early > 0:
             # The last words are the ones that hold: nothing else may come after them.
-            held.timers["words"] = loop.call_later(early, self._says, held, reason, message)
+            attempt.timers["words"] = loop.call_later(early, self._says, attempt, reason, message)
         else:
-            self._says(held, reason, message)
+            self._says(attempt, reason, message)
 
-    def _says(self, held: Held, reason: WaitingReason, message: str) -> None:
-        if not held.started and not held.is_over:
-            held.told = (reason, message, asyncio.get_running_loop().time())
-            self.tell(Waiting(held.key, reason, message))
+    def _says(self, attempt: Attempt, reason: WaitingReason, message: str) -> None:
+        if not attempt.started and not attempt.is_over:
+            attempt.told = (reason, message, asyncio.get_running_loop().time())
+            self.tell(Waiting(attempt.key, reason, message))
 
 
 def wall() -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 from support.virtual_time import VirtualLoop
-from volery_dataplane.launch.kubernetes.held import Held, Place
+from volery_dataplane.launch.kubernetes.attempts import Attempt, Place
 from volery_dataplane.launch.kubernetes.telling import AGAIN, Telling
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder, Observation, Started, Waiting
 from voleryidl.core.v1.reason_pb2 import WaitingReason
@@ -39,14 +39,14 @@ def told_of(waits: list[Seen], runs_after: float | None = None) -> list[Told]:
                 if isinstance(each, Waiting):
                     told.append((now() - begin, each.reason, each.message))
 
-        telling, held = Telling(observed), attempt()
+        telling, attempt = Telling(observed), an_attempt()
         for seconds, reason, message in waits:
             await asyncio.sleep(seconds)
-            telling.waits(held, reason, message)
+            telling.waits(attempt, reason, message)
         if runs_after is not None:
             await asyncio.sleep(runs_after)
-            held.started = 1
-            telling.tell(Started(held.key, 1))
+            attempt.started = 1
+            telling.tell(Started(attempt.key, 1))
         await asyncio.sleep(10 * AGAIN)
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
@@ -54,7 +54,7 @@ def told_of(waits: list[Seen], runs_after: float | None = None) -> list[Told]:
     return told
 
 
-def attempt() -> Held:
+def an_attempt() -> Attempt:
     order = AttemptOrder(
         key=AttemptKey(1, "n0", 1, 1),
         task=TaskTemplate(),
@@ -66,7 +66,7 @@ def attempt() -> Held:
         inline_limit=0,
         uid="u",
     )
-    return Held(order, Place("p-d", "pod"), 0.0)
+    return Attempt(order, Place("p-d", "pod"), 0.0)
 
 
 def test_the_last_words_of_a_reason_are_told_though_nothing_changes_any_more() -> None:

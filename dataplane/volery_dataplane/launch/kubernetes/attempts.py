@@ -28,7 +28,7 @@ class Ending(Enum):
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class Attempt:
     """An attempt between its order and its end.
 
     Attributes:
@@ -90,43 +90,43 @@ class Held:
                 timer.cancel()
 
 
-class Holding:
+class Attempts:
     """The attempts of one launcher, from their order to their end."""
 
     def __init__(self) -> None:
-        self._by_key: dict[AttemptKey, Held] = {}
-        self._by_place: dict[Place, Held] = {}
+        self._by_key: dict[AttemptKey, Attempt] = {}
+        self._by_place: dict[Place, Attempt] = {}
 
     def __contains__(self, key: object) -> bool:
         """Whether there is one of a key."""
         return key in self._by_key
 
-    def all(self) -> list[Held]:
+    def all(self) -> list[Attempt]:
         """All of them. May be called on any thread."""
         return list(self._by_key.values())
 
-    def of(self, key: AttemptKey) -> Held | None:
+    def of(self, key: AttemptKey) -> Attempt | None:
         """The one of a key."""
         return self._by_key.get(key)
 
-    def at(self, place: Place) -> Held | None:
+    def at(self, place: Place) -> Attempt | None:
         """The one whose pod is, or will be, at a place."""
         return self._by_place.get(place)
 
-    def has(self, held: Held) -> bool:
-        """Whether an attempt is held still."""
-        return self._by_key.get(held.key) is held
+    def has(self, attempt: Attempt) -> bool:
+        """Whether an attempt is among them still."""
+        return self._by_key.get(attempt.key) is attempt
 
-    def add(self, held: Held) -> None:
-        """Begins to hold one."""
-        self._by_key[held.key] = self._by_place[held.place] = held
+    def add(self, attempt: Attempt) -> None:
+        """From now on there is this one, too."""
+        self._by_key[attempt.key] = self._by_place[attempt.place] = attempt
 
-    def forget(self, held: Held) -> None:
+    def forget(self, attempt: Attempt) -> None:
         """Lets go of one: nothing more is done for it."""
-        held.is_over = True
-        held.quiet()
-        if held.making is not None and held.making is not asyncio.current_task():
-            held.making.cancel()  # it may stand in line still, and would make the pod once more
-        self._by_key.pop(held.key, None)
-        if self._by_place.get(held.place) is held:
-            del self._by_place[held.place]
+        attempt.is_over = True
+        attempt.quiet()
+        if attempt.making is not None and attempt.making is not asyncio.current_task():
+            attempt.making.cancel()  # it may stand in line still, and would make the pod once more
+        self._by_key.pop(attempt.key, None)
+        if self._by_place.get(attempt.place) is attempt:
+            del self._by_place[attempt.place]
