@@ -28,7 +28,7 @@ from volery_dataplane.launch.kubernetes.chores import Chores
 from volery_dataplane.launch.kubernetes.course import Course
 from volery_dataplane.launch.kubernetes.ending import Endings
 from volery_dataplane.launch.kubernetes.failures import system
-from volery_dataplane.launch.kubernetes.known import KnownPods
+from volery_dataplane.launch.kubernetes.inventory import Inventory
 from volery_dataplane.launch.kubernetes.labels import selector
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.listening import PodEvents
@@ -73,7 +73,7 @@ class KubernetesLauncher:
         self._api = api
         self._tls_ca_pem = tls_ca_pem
         self._attempts = Attempts()
-        self._known = KnownPods()
+        self._inventory = Inventory()
         self._telling = Telling(events.observed)
         self._chores = Chores()
         self._following: list[asyncio.Task[None]] = []
@@ -88,7 +88,7 @@ class KubernetesLauncher:
             MakingEvents(
                 made=self._on_made, absent=self._on_absent, failed=self._on_failed, waits=self._on_waits
             ),
-            self._known,
+            self._inventory,
         )
         self.waited = self.making.waited
         self._endings = Endings(
@@ -98,7 +98,7 @@ class KubernetesLauncher:
             settings, self._attempts, self._endings, self._telling, PodEvents(api), self._logs, self._chores
         )
         self.reconciler = Reconciler(
-            settings.reconciler, self._known.by_place, self._has, registrar, self.removals.add
+            settings.reconciler, self._inventory.by_place, self._has, registrar, self.removals.add
         )
 
     @property
@@ -110,11 +110,11 @@ class KubernetesLauncher:
         """What it is busy with. May be called on any thread."""
         attempts = self._attempts.all()
         busy = sum(1 for each in attempts if each.started)
-        return Load(busy=busy, waiting=len(attempts) - busy, processes=len(self._known))
+        return Load(busy=busy, waiting=len(attempts) - busy, processes=len(self._inventory))
 
     def phases(self) -> Mapping[str, int]:
         """The installation's pods by phase. May be called on any thread."""
-        return self._known.phases()
+        return self._inventory.phases()
 
     async def start(self) -> None:
         """Makes its directory; the watch begins when the installation is known."""
@@ -152,7 +152,7 @@ class KubernetesLauncher:
             return
         place = Place(namespace, name)
         now = asyncio.get_running_loop().time()
-        attempt = Attempt(order, place, now, unsure=self._known.may_have(place))
+        attempt = Attempt(order, place, now, unsure=self._inventory.may_have(place))
         older = self._attempts.at(place)
         if older is not None:  # of an earlier hold, that nobody let go of
             self.let_go([older.key])
@@ -242,8 +242,8 @@ class KubernetesLauncher:
 
     def _seen(self, pod: Mapping[str, Any]) -> None:
         place, uid = _place(pod), pod["metadata"]["uid"]
-        was_known = place in self._known
-        if self._known.seen(place, pod):
+        was_known = place in self._inventory
+        if self._inventory.seen(place, pod):
             self.making.quota.room(place.namespace)
         attempt = self._attempts.at(place)
         if attempt is None or attempt.is_over:
@@ -265,7 +265,7 @@ class KubernetesLauncher:
 
     def _removed(self, pod: Mapping[str, Any]) -> None:
         place, uid = _place(pod), pod["metadata"]["uid"]
-        self._known.removed(place)
+        self._inventory.removed(place)
         self.making.quota.room(place.namespace)
         attempt = self._attempts.at(place)
         if attempt is None or attempt.is_over or attempt.uid != uid:
@@ -277,7 +277,7 @@ class KubernetesLauncher:
 
     def _listed(self, namespace: str, found: Mapping[tuple[str, str], str], since: float) -> None:
         """What is not in a list, and was there before it began, was removed while nobody looked."""
-        self._known.listed(namespace, found.keys(), since)
+        self._inventory.listed(namespace, found.keys(), since)
         for attempt in self._attempts.all():
             here = namespace in ("", attempt.place.namespace)
             is_there = found.get(attempt.place) == attempt.uid  # and not another one of its name

@@ -74,7 +74,7 @@ class Making:
         settings: how pods are shaped, and how long all may take.
         blobs: where large inputs are put.
         events: what comes of it.
-        known: where the installation has pods already, as the watch tells.
+        inventory: where the installation has pods already, as the watch tells.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class Making:
         settings: LaunchSettings,
         blobs: Blobs,
         events: MakingEvents,
-        known: Container[Place],
+        inventory: Container[Place],
     ) -> None:
-        self._known = known
+        self._inventory = inventory
         self._api = api
         self._settings = settings
         self._blobs = blobs
@@ -152,7 +152,7 @@ class Making:
         tries = _Tries(self._settings)
         namespace_tries = 0
         while True:
-            if attempt.place in self._known or attempt.ending is not None:
+            if attempt.place in self._inventory or attempt.ending is not None:
                 if await self._find(attempt):
                     return
             elif self.quota.is_full(namespace):

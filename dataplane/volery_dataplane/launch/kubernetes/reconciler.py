@@ -18,7 +18,7 @@ from voleryidl.event.v1.event_pb2 import ExecutionId
 from voleryidl.worker.v1.worker_service_pb2 import AttemptName
 
 from volery_dataplane.launch.kubernetes.attempts import Place
-from volery_dataplane.launch.kubernetes.known import Known
+from volery_dataplane.launch.kubernetes.inventory import KnownPod
 from volery_dataplane.launch.kubernetes.launch_settings import ReconcilerSettings
 from volery_dataplane.worker.ports import Registrar, Unanswered, Unreachable
 
@@ -41,7 +41,7 @@ class Reconciler:
     def __init__(
         self,
         settings: ReconcilerSettings,
-        known: Mapping[Place, Known],
+        known: Mapping[Place, KnownPod],
         is_held: Callable[[Place], bool],
         registrar: Registrar,
         remove: Callable[[Place, str], None],
@@ -99,7 +99,7 @@ class Reconciler:
         return removed
 
 
-def _name(known: Known) -> AttemptName | None:
+def _name(known: KnownPod) -> AttemptName | None:
     """The attempt that a pod says it was made for; None where it does not say so in full."""
     parts = known.execution.split("/")
     if len(parts) != 3 or not (all(parts) and known.execution_uid and known.path and known.attempt):

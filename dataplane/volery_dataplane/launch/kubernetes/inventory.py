@@ -15,7 +15,7 @@ _OVER = frozenset({"Succeeded", "Failed"})
 
 
 @dataclass(slots=True)
-class Known:
+class KnownPod:
     """A pod of the installation.
 
     Attributes:
@@ -39,11 +39,11 @@ class Known:
     is_going: bool = False
 
 
-class KnownPods:
+class Inventory:
     """All of them, by place."""
 
     def __init__(self) -> None:
-        self.by_place: dict[Place, Known] = {}
+        self.by_place: dict[Place, KnownPod] = {}
         self._listed: set[str] = set()
 
     def __len__(self) -> int:
@@ -68,7 +68,7 @@ class KnownPods:
         known = self.by_place.get(place)
         if known is None or known.uid != metadata["uid"]:
             owned = Owned(pod)
-            self.by_place[place] = known = Known(
+            self.by_place[place] = known = KnownPod(
                 metadata["uid"], owned.execution, owned.uid, owned.path, owned.attempt, time.monotonic()
             )
         before, known.phase = known.phase, (pod.get("status") or {}).get("phase") or ""
