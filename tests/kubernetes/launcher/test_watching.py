@@ -13,7 +13,7 @@ from volery_dataplane.launch.kubernetes.api import MERGE, pods_path
 from volery_dataplane.launch.kubernetes.attempts import Place
 from volery_dataplane.launch.kubernetes.labels import selector
 from volery_dataplane.launch.kubernetes.launch_settings import LogSettings
-from volery_dataplane.launch.kubernetes.listening import PodEvents
+from volery_dataplane.launch.kubernetes.pod_events import PodEvents
 from volery_dataplane.launch.kubernetes.watching import PodWatch, WatchEvents
 from volery_dataplane.worker.ports import Succeeded
 from voleryidl.core.v1.reason_pb2 import WaitingReason

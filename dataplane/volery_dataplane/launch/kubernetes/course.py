@@ -16,11 +16,10 @@ from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending
 from volery_dataplane.launch.kubernetes.chores import Chores
 from volery_dataplane.launch.kubernetes.ending import Endings
-from volery_dataplane.launch.kubernetes.events import LISTEN_AFTER, with_events
 from volery_dataplane.launch.kubernetes.labels import Owned
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
-from volery_dataplane.launch.kubernetes.listening import PodEvents
 from volery_dataplane.launch.kubernetes.logs import PodLogs
+from volery_dataplane.launch.kubernetes.pod_events import LISTEN_AFTER, PodEvents, with_events
 from volery_dataplane.launch.kubernetes.status import read
 from volery_dataplane.launch.kubernetes.telling import Telling, wall
 from volery_dataplane.worker.ports import Started

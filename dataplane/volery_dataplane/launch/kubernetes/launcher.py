@@ -31,10 +31,10 @@ from volery_dataplane.launch.kubernetes.failures import system
 from volery_dataplane.launch.kubernetes.inventory import Inventory
 from volery_dataplane.launch.kubernetes.labels import selector
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
-from volery_dataplane.launch.kubernetes.listening import PodEvents
 from volery_dataplane.launch.kubernetes.logs import PodLogs
 from volery_dataplane.launch.kubernetes.making import Making, MakingEvents, is_ours
 from volery_dataplane.launch.kubernetes.names import pod_name
+from volery_dataplane.launch.kubernetes.pod_events import PodEvents
 from volery_dataplane.launch.kubernetes.reconciler import Reconciler
 from volery_dataplane.launch.kubernetes.removing import Removals
 from volery_dataplane.launch.kubernetes.settings import Installation
