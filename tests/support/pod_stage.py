@@ -23,10 +23,11 @@ from volery_dataplane.launch.kubernetes.launch_settings import (
     ApiSettings,
     LaunchSettings,
     LogSettings,
+    Patience,
     ReconcilerSettings,
 )
 from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
-from volery_dataplane.launch.kubernetes.settings import Patience, PodSettings
+from volery_dataplane.launch.kubernetes.pod_settings import PodSettings
 from volery_dataplane.storage.files import FileBlobs
 from volery_dataplane.worker.ports import (
     AttemptKey,

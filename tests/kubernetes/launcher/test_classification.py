@@ -17,7 +17,7 @@ from support.pod_stage import (
     waits,
 )
 from volery_dataplane.launch.kubernetes.api import pods_path
-from volery_dataplane.launch.kubernetes.settings import Patience
+from volery_dataplane.launch.kubernetes.launch_settings import Patience
 from volery_dataplane.worker.ports import AttemptOrder, Cancelled, Started, Succeeded, Waiting
 from volery_rules.verdicts import seal
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, FAILURE_KIND_TIMEOUT, FAILURE_KIND_USER

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from volery_dataplane.launch.kubernetes import contract
-from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
+from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
 from volery_dataplane.worker.ports import AttemptOrder
 
 

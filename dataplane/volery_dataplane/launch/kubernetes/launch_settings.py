@@ -1,11 +1,11 @@
-"""Settings of the Kubernetes launcher's own doings: calls, waits, logs, the reconciler."""
+"""Settings of the Kubernetes launcher's own doings: calls, patience, logs, the reconciler."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from volery_dataplane.launch.kubernetes.settings import Patience, PodSettings
+from volery_dataplane.launch.kubernetes.pod_settings import PodSettings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +47,25 @@ class LogSettings:
     limit: int = 64 * 1024 * 1024
     inline: int = 64 * 1024
     patience: float = 20.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long trouble may last that may end by itself. Seconds.
+
+    Attributes:
+        image: an image that cannot be pulled.
+        create: a container that cannot be made.
+        other: any other reason why a container does not start.
+        pending: a pod that no node has room for; None for ever.
+        leaving: a deleted pod whose node does not say that it is gone, counted from the end of its grace.
+    """
+
+    image: float = 180.0
+    create: float = 180.0
+    other: float = 60.0
+    pending: float | None = None
+    leaving: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)

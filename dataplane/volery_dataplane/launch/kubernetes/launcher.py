@@ -35,9 +35,9 @@ from volery_dataplane.launch.kubernetes.logs import PodLogs
 from volery_dataplane.launch.kubernetes.making import Making, MakingEvents, is_ours
 from volery_dataplane.launch.kubernetes.names import pod_name
 from volery_dataplane.launch.kubernetes.pod_events import PodEvents
+from volery_dataplane.launch.kubernetes.pod_settings import Installation
 from volery_dataplane.launch.kubernetes.reconciler import Reconciler
 from volery_dataplane.launch.kubernetes.removing import Removals
-from volery_dataplane.launch.kubernetes.settings import Installation
 from volery_dataplane.launch.kubernetes.status import gone, read
 from volery_dataplane.launch.kubernetes.telling import Telling, wall
 from volery_dataplane.launch.kubernetes.watching import PodWatch, WatchEvents

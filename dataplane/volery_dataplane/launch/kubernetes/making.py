@@ -30,10 +30,10 @@ from volery_dataplane.launch.kubernetes.labels import Owned, label_value
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.moulds import Moulds
 from volery_dataplane.launch.kubernetes.namespaces import NamespaceRefused, Namespaces, PodTemplates
+from volery_dataplane.launch.kubernetes.pod_settings import Installation
 from volery_dataplane.launch.kubernetes.pods import pod_of
 from volery_dataplane.launch.kubernetes.quota import QuotaLines
 from volery_dataplane.launch.kubernetes.refusals import Answer, create_refused
-from volery_dataplane.launch.kubernetes.settings import Installation
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.launch.secrets import SecretUnavailable
 from volery_dataplane.worker.ports import Blobs

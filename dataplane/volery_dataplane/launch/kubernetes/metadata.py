@@ -9,8 +9,8 @@ from volery_dataplane.launch.kubernetes.contract import execution_of
 from volery_dataplane.launch.kubernetes.labels import label_value
 from volery_dataplane.launch.kubernetes.moulds import Mould
 from volery_dataplane.launch.kubernetes.names import node_hash, pod_name
+from volery_dataplane.launch.kubernetes.pod_settings import Installation
 from volery_dataplane.launch.kubernetes.seen import SEND
-from volery_dataplane.launch.kubernetes.settings import Installation
 from volery_dataplane.worker.ports import AttemptOrder
 
 _LONGEST_DROPPED = 1024

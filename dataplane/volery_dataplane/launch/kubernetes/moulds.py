@@ -22,9 +22,9 @@ from volery_dataplane.launch.kubernetes.placing import (
     is_interruptible,
     placed,
 )
+from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
 from volery_dataplane.launch.kubernetes.secrets import secrets_of
 from volery_dataplane.launch.kubernetes.security import secured
-from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
 from volery_dataplane.launch.kubernetes.templates import Shape, shape_of
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import AttemptOrder

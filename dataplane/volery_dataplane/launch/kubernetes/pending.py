@@ -10,8 +10,8 @@ from voleryidl.core.v1.reason_pb2 import (
 )
 
 from volery_dataplane.launch.kubernetes.failures import called, missing, sentence, system, user
+from volery_dataplane.launch.kubernetes.launch_settings import Patience
 from volery_dataplane.launch.kubernetes.seen import Container, Seen, micros
-from volery_dataplane.launch.kubernetes.settings import Patience
 from volery_dataplane.launch.kubernetes.standings import PREPARING, SCHEDULER, Ended, Waiting
 
 _SECOND = 1_000_000

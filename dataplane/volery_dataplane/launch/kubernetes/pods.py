@@ -15,7 +15,7 @@ from volery_dataplane.launch.kubernetes.contract import (
 )
 from volery_dataplane.launch.kubernetes.metadata import metadata_of
 from volery_dataplane.launch.kubernetes.moulds import Mould
-from volery_dataplane.launch.kubernetes.settings import Installation, PodSettings
+from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
 from volery_dataplane.worker.ports import AttemptOrder
 
 _LONGEST_DEADLINE = 2**31 - 1

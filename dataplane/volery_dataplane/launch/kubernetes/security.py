@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from volery_dataplane.launch.kubernetes.merging import merged
-from volery_dataplane.launch.kubernetes.settings import PodSettings
+from volery_dataplane.launch.kubernetes.pod_settings import PodSettings
 from volery_dataplane.launch.plans import NotRunnable
 
 _TEMPORARY = "volery-tmp"

@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from volery_dataplane.launch.kubernetes.ends import deleted_end, end_of
+from volery_dataplane.launch.kubernetes.launch_settings import Patience
 from volery_dataplane.launch.kubernetes.pending import read_pending
 from volery_dataplane.launch.kubernetes.seen import Seen
-from volery_dataplane.launch.kubernetes.settings import Patience
 from volery_dataplane.launch.kubernetes.standings import (
     Ended,
     Leaving,

@@ -19,12 +19,13 @@ from volery_dataplane.launch.kubernetes.launch_settings import (
     ApiSettings,
     LaunchSettings,
     LogSettings,
+    Patience,
     ReconcilerSettings,
 )
 from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
 from volery_dataplane.launch.kubernetes.measures import pod_metrics
 from volery_dataplane.launch.kubernetes.namespaces import namespace_of
-from volery_dataplane.launch.kubernetes.settings import Patience, Placement, PodSettings
+from volery_dataplane.launch.kubernetes.pod_settings import Placement, PodSettings
 from volery_dataplane.launch.plans import NotRunnable
 
 T = TypeVar("T")

@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from volery_dataplane.launch.kubernetes import labels
 from volery_dataplane.launch.kubernetes.failures import LONGEST
+from volery_dataplane.launch.kubernetes.launch_settings import Patience
 from volery_dataplane.launch.kubernetes.pod_events import with_events
-from volery_dataplane.launch.kubernetes.settings import Patience
 from volery_dataplane.launch.kubernetes.standings import (
     Ended,
     Leaving,

@@ -1,4 +1,4 @@
-"""Settings of the Kubernetes launcher that shape pods, and what it knows of its installation."""
+"""What shapes all pods of a worker: its settings for them, and what it is told of its installation."""
 
 from __future__ import annotations
 
@@ -28,25 +28,6 @@ class Installation:
     storage_uri: str = ""
     resources: PlatformResources = field(default_factory=PlatformResources)
     tls_ca_pem: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How long trouble may last that may end by itself. Seconds.
-
-    Attributes:
-        image: an image that cannot be pulled.
-        create: a container that cannot be made.
-        other: any other reason why a container does not start.
-        pending: a pod that no node has room for; None for ever.
-        leaving: a deleted pod whose node does not say that it is gone, counted from the end of its grace.
-    """
-
-    image: float = 180.0
-    create: float = 180.0
-    other: float = 60.0
-    pending: float | None = None
-    leaving: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
