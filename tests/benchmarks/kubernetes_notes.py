@@ -39,15 +39,15 @@ class Notes:
         """Puts the clocks where they belong."""
         import aiohttp
         from kubernetes.aio import client
+        from volery_dataplane.launch.kubernetes.creating import Creations
         from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
-        from volery_dataplane.launch.kubernetes.making import Making
         from volery_dataplane.worker.worker import Worker
 
         around(Worker, "received", self._heard)
         around(Worker, "took", self._heard)
         around(Worker, "observed", self._observed)
         around(KubernetesLauncher, "launch", self._launched)
-        self._around_post(Making)
+        self._around_post(Creations)
         trace = aiohttp.TraceConfig()
         trace.on_request_headers_sent.append(self._on_sent)
         begin = client.Configuration.__init__
@@ -83,12 +83,12 @@ class Notes:
         post = owner._post
 
         @functools.wraps(post)
-        async def noted(making: Any, held: Any, *arguments: Any) -> Any:
-            moments = self._of(held.key)
+        async def noted(creations: Any, attempt: Any, *arguments: Any) -> Any:
+            moments = self._of(attempt.key)
             note(moments, CALLED)
             self._asked.set(moments)
             try:
-                return await post(making, held, *arguments)
+                return await post(creations, attempt, *arguments)
             finally:
                 note(moments, ANSWERED)
                 self._asked.set(None)

@@ -190,11 +190,11 @@ class _Contest:
 
     async def _ours(self, launcher: KubernetesLauncher) -> Created:
         orders = self._orders()
-        before = launcher.making.created
+        before = launcher.creations.created
         with _clocked() as spent:
             for order in orders:
                 launcher.launch(order)
-            while launcher.making.created - before < self._pods:  # noqa: ASYNC110  # nobody tells
+            while launcher.creations.created - before < self._pods:  # noqa: ASYNC110  # nobody tells
                 await asyncio.sleep(0.002)
         launcher.let_go([order.key for order in orders])
         return spent.created

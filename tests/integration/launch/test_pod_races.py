@@ -59,7 +59,7 @@ async def runs(server: PlayedApi, stage: Stage, hands: Hands, order: AttemptOrde
     return place
 
 
-# Making
+# Creating
 
 
 async def test_a_secret_that_no_cluster_can_have_fails_its_attempt_by_the_code_of_one_that_is_missing(

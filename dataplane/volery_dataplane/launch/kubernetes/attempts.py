@@ -46,7 +46,7 @@ class Attempt:
         told: the reason and message that were observed of why it waits, and when, by the loop's clock.
         ending: why it is ended; None for not.
         ended: when that was decided.
-        making: the task that makes the pod.
+        creation: the task that makes the pod.
         unsure: there may be a pod: an earlier holder may have made one, or a call that makes it was begun,
             and no answer has said yet that there is none.
         timers: by what they are for.
@@ -67,7 +67,7 @@ class Attempt:
     told: tuple[int, str, float] = (0, "", 0.0)
     ending: Ending | None = None
     ended: int = 0
-    making: asyncio.Task[None] | None = None
+    creation: asyncio.Task[None] | None = None
     unsure: bool = False
     timers: dict[str, asyncio.TimerHandle] = field(default_factory=dict)
     is_over: bool = False
@@ -125,8 +125,8 @@ class Attempts:
         """Lets go of one: nothing more is done for it."""
         attempt.is_over = True
         attempt.quiet()
-        if attempt.making is not None and attempt.making is not asyncio.current_task():
-            attempt.making.cancel()  # it may stand in line still, and would make the pod once more
+        if attempt.creation is not None and attempt.creation is not asyncio.current_task():
+            attempt.creation.cancel()  # it may stand in line still, and would make the pod once more
         self._by_key.pop(attempt.key, None)
         if self._by_place.get(attempt.place) is attempt:
             del self._by_place[attempt.place]

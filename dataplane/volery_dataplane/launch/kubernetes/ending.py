@@ -19,13 +19,13 @@ from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.api import ApiRefusal
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending, Place
-from volery_dataplane.launch.kubernetes.chores import Chores
+from volery_dataplane.launch.kubernetes.background import BackgroundTasks
 from volery_dataplane.launch.kubernetes.failures import sentence, system, timed_out
 from volery_dataplane.launch.kubernetes.labels import Owned
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
+from volery_dataplane.launch.kubernetes.observations import wall
 from volery_dataplane.launch.kubernetes.removing import Removals
-from volery_dataplane.launch.kubernetes.telling import wall
 from volery_dataplane.launch.kubernetes.verdicts import VerdictLost, fetched, sealed, worth
 from volery_dataplane.worker.ports import (
     AttemptKey,
@@ -50,7 +50,7 @@ class Endings:
         blobs: where large verdicts lie.
         logs: the attempts' output.
         removals: deletes pods.
-        chores: keeps what takes longer than a turn.
+        background: keeps what takes longer than a turn.
         tell: gets what was observed.
     """
 
@@ -61,7 +61,7 @@ class Endings:
         blobs: Blobs,
         logs: PodLogs,
         removals: Removals,
-        chores: Chores,
+        background: BackgroundTasks,
         tell: Callable[[Observation], None],
     ) -> None:
         self._settings = settings
@@ -69,7 +69,7 @@ class Endings:
         self._blobs = blobs
         self._logs = logs
         self._removals = removals
-        self._chores = chores
+        self._background = background
         self._tell = tell
         self._kept: dict[AttemptKey, tuple[Place, str, asyncio.Task[None] | None]] = {}
         self._kept_places: set[Place] = set()
@@ -86,7 +86,7 @@ class Endings:
             grace: seconds from SIGTERM to SIGKILL; None for those of attempts that are ended.
         """
         grace = self._settings.kill_grace if grace is None else grace
-        self._chores.spawn(self._delete(attempt, grace))
+        self._background.spawn(self._delete(attempt, grace))
 
     def never_was(self, attempt: Attempt) -> None:
         """An attempt that is to end has no pod."""
@@ -117,12 +117,14 @@ class Endings:
         attempt.quiet()
         reading = None
         if pod is not None and (ended.start or attempt.started):
-            reading = self._chores.spawn(self._read_logs(attempt, Owned(pod).primary, _others(pod, ended)))
+            reading = self._background.spawn(
+                self._read_logs(attempt, Owned(pod).primary, _others(pod, ended))
+            )
         elif self._logs.follows(attempt.key):  # the pod is gone, and what was read of it is handed over
-            reading = self._chores.spawn(self._read_logs(attempt, "", ()))
+            reading = self._background.spawn(self._read_logs(attempt, "", ()))
         found = sealed(attempt.order, ended.message)
         if isinstance(found, Elsewhere):
-            self._chores.spawn(self._fetch(attempt, ended, found, reading))
+            self._background.spawn(self._fetch(attempt, ended, found, reading))
         else:
             self._end(attempt, ended, None if found is None else found.verdict, reading)
 

@@ -1,12 +1,10 @@
-"""The Kubernetes launcher: a pod for each attempt.
+"""The Kubernetes launcher: its parts put together behind the worker's port.
 
-`making` makes pods, `watching` tells how they stand, `status` reads that, `course` draws what follows, and
-`ending` finds what they came to; here they are put together behind the port. A pod outlives the worker: it
-is found again by whoever holds its execution next, since its name is the attempt's, and kept by a finalizer
-until what it ended with is committed.
+A pod outlives the worker: it is found again by whoever holds its execution next, since its name is the
+attempt's, and kept by a finalizer until what it ended with is committed.
 
-The way of one attempt: `launch` → `Making` creates the pod → `Course.stands` reads each change of it →
-`Endings.conclude` finds the verdict and tells it → `settled` has the pod removed.
+The way of one attempt: `launch` → `Creations` creates the pod → `Lifecycle.pod_changed` reads each change
+of it → `Endings.conclude` finds the verdict and tells it → `settled` has the pod removed.
 """
 
 from __future__ import annotations
@@ -24,22 +22,22 @@ from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending, Place
-from volery_dataplane.launch.kubernetes.chores import Chores
-from volery_dataplane.launch.kubernetes.course import Course
+from volery_dataplane.launch.kubernetes.background import BackgroundTasks
+from volery_dataplane.launch.kubernetes.creating import CreationEvents, Creations, is_ours
 from volery_dataplane.launch.kubernetes.ending import Endings
 from volery_dataplane.launch.kubernetes.failures import system
 from volery_dataplane.launch.kubernetes.inventory import Inventory
 from volery_dataplane.launch.kubernetes.labels import selector
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
+from volery_dataplane.launch.kubernetes.lifecycle import Lifecycle
 from volery_dataplane.launch.kubernetes.logs import PodLogs
-from volery_dataplane.launch.kubernetes.making import Making, MakingEvents, is_ours
 from volery_dataplane.launch.kubernetes.names import pod_name
+from volery_dataplane.launch.kubernetes.observations import Observations, wall
 from volery_dataplane.launch.kubernetes.pod_events import PodEvents
 from volery_dataplane.launch.kubernetes.pod_settings import Installation
 from volery_dataplane.launch.kubernetes.reconciler import Reconciler
 from volery_dataplane.launch.kubernetes.removing import Removals
 from volery_dataplane.launch.kubernetes.status import gone, read
-from volery_dataplane.launch.kubernetes.telling import Telling, wall
 from volery_dataplane.launch.kubernetes.watching import PodWatch, WatchEvents
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import (
@@ -74,28 +72,40 @@ class KubernetesLauncher:
         self._tls_ca_pem = tls_ca_pem
         self._attempts = Attempts()
         self._inventory = Inventory()
-        self._telling = Telling(events.observed)
-        self._chores = Chores()
+        self._observations = Observations(events.observed)
+        self._background = BackgroundTasks()
         self._following: list[asyncio.Task[None]] = []
         self._stopped = False
         self._logs = PodLogs(api, settings.logs, events.logged)
         self.watches: list[PodWatch] = []
         self.removals = Removals(api, settings.removes)
-        self.making = Making(
+        self.creations = Creations(
             api,
             settings,
             blobs,
-            MakingEvents(
+            CreationEvents(
                 made=self._on_made, absent=self._on_absent, failed=self._on_failed, waits=self._on_waits
             ),
             self._inventory,
         )
-        self.waited = self.making.waited
+        self.waited = self.creations.waited
         self._endings = Endings(
-            settings, self._attempts, blobs, self._logs, self.removals, self._chores, self._telling.tell
+            settings,
+            self._attempts,
+            blobs,
+            self._logs,
+            self.removals,
+            self._background,
+            self._observations.tell,
         )
-        self._course = Course(
-            settings, self._attempts, self._endings, self._telling, PodEvents(api), self._logs, self._chores
+        self._lifecycle = Lifecycle(
+            settings,
+            self._attempts,
+            self._endings,
+            self._observations,
+            PodEvents(api),
+            self._logs,
+            self._background,
         )
         self.reconciler = Reconciler(
             settings.reconciler, self._inventory.by_place, self._has, registrar, self.removals.add
@@ -122,7 +132,7 @@ class KubernetesLauncher:
 
     def welcomed(self, welcome: Welcome) -> None:
         """What pods must know of the installation; with the first word the watch begins."""
-        self.making.installation = Installation(
+        self.creations.installation = Installation(
             welcome.installation_id, welcome.storage_uri, welcome.platform_resources, self._tls_ca_pem
         )
         self.reconciler.lease = welcome.lease_duration.ToTimedelta().total_seconds()
@@ -140,15 +150,15 @@ class KubernetesLauncher:
         key = order.key
         if key in self._attempts or self._stopped:
             return
-        installation = self.making.installation.id
+        installation = self.creations.installation.id
         name = pod_name(installation, order.execution.rpartition("/")[2], order.uid, key.path, key.attempt)
         try:
-            namespace = self.making.namespaces.of(order.project_domain)
+            namespace = self.creations.namespaces.of(order.project_domain)
         except NotRunnable as error:
-            self._telling.tell(Failed(key, None, wall(), outcomes.not_runnable(str(error))))
+            self._observations.tell(Failed(key, None, wall(), outcomes.not_runnable(str(error))))
             return
         if self._settings.watched and namespace not in self._settings.watched:
-            self._telling.tell(Failed(key, None, wall(), self._unwatched(order, namespace), True))
+            self._observations.tell(Failed(key, None, wall(), self._unwatched(order, namespace), True))
             return
         place = Place(namespace, name)
         now = asyncio.get_running_loop().time()
@@ -157,8 +167,8 @@ class KubernetesLauncher:
         if older is not None:  # of an earlier hold, that nobody let go of
             self.let_go([older.key])
         self._attempts.add(attempt)
-        self._course.begins(attempt)
-        self.making.begin(attempt)
+        self._lifecycle.begins(attempt)
+        self.creations.begin(attempt)
 
     def _unwatched(self, order: AttemptOrder, namespace: str) -> Failure:
         watched = ", ".join(self._settings.watched)
@@ -174,7 +184,7 @@ class KubernetesLauncher:
         for key in keys:
             attempt = self._attempts.of(key)
             if attempt is not None:
-                self._course.stop(attempt, Ending.CANCEL)
+                self._lifecycle.stop(attempt, Ending.CANCEL)
 
     def let_go(self, keys: Sequence[AttemptKey]) -> None:
         """Attempts are somebody else's now: their pods are left alone."""
@@ -197,13 +207,13 @@ class KubernetesLauncher:
         for task in self._following:
             task.cancel()
         await asyncio.gather(*self._following, return_exceptions=True)
-        await self._chores.settle(_LAST_CALLS)
+        await self._background.settle(_LAST_CALLS)
         await self._logs.close()
         await self.removals.settle(_LAST_CALLS)
-        self._telling.flush()
+        self._observations.flush()
         await self._api.close()
 
-    # What comes of making pods
+    # What comes of creating pods
 
     def _on_made(self, attempt: Attempt, pod: Mapping[str, Any], adopted: bool) -> None:
         if attempt.is_over or not self._attempts.has(attempt):
@@ -228,15 +238,15 @@ class KubernetesLauncher:
             self._endings.never_was(attempt)
             return
         self._attempts.forget(attempt)
-        self._telling.tell(Failed(attempt.key, None, wall(), failure, infrastructure))
+        self._observations.tell(Failed(attempt.key, None, wall(), failure, infrastructure))
 
     def _on_waits(self, attempt: Attempt, reason: WaitingReason, message: str) -> None:
         if attempt.ending is None:
-            self._telling.waits(attempt, reason, message)
+            self._observations.waits(attempt, reason, message)
         elif not attempt.unsure:
             self._on_absent(attempt)
-            if attempt.making is not None:
-                attempt.making.cancel()  # which is what runs now, and would ask on
+            if attempt.creation is not None:
+                attempt.creation.cancel()  # which is what runs now, and would ask on
 
     # What the watch tells
 
@@ -244,12 +254,12 @@ class KubernetesLauncher:
         place, uid = _place(pod), pod["metadata"]["uid"]
         was_known = place in self._inventory
         if self._inventory.seen(place, pod):
-            self.making.quota.room(place.namespace)
+            self.creations.quota.room(place.namespace)
         attempt = self._attempts.at(place)
         if attempt is None or attempt.is_over:
             return
         if not attempt.uid:
-            if not is_ours(pod, attempt, self.making.installation.id):
+            if not is_ours(pod, attempt, self.creations.installation.id):
                 return
             attempt.uid = uid
             attempt.adopted = attempt.adopted or was_known or not attempt.launched
@@ -259,14 +269,14 @@ class KubernetesLauncher:
 
     def _stands(self, attempt: Attempt, pod: Mapping[str, Any]) -> None:
         try:
-            self._course.stands(attempt, pod)
+            self._lifecycle.pod_changed(attempt, pod)
         except Exception as defect:  # of one pod, and the watch has more to tell
             self._endings.unreadable(attempt, defect)
 
     def _removed(self, pod: Mapping[str, Any]) -> None:
         place, uid = _place(pod), pod["metadata"]["uid"]
         self._inventory.removed(place)
-        self.making.quota.room(place.namespace)
+        self.creations.quota.room(place.namespace)
         attempt = self._attempts.at(place)
         if attempt is None or attempt.is_over or attempt.uid != uid:
             return  # an older pod of the name, perhaps, and its own is being made

@@ -14,11 +14,11 @@ _PREFIX = "volery_worker_pod"
 
 def pod_metrics(launcher: KubernetesLauncher) -> Sequence[Metric]:
     """What a launcher of pods counts beside what every launcher does."""
-    making, removals, reconciler = launcher.making, launcher.removals, launcher.reconciler
+    creations, removals, reconciler = launcher.creations, launcher.removals, launcher.reconciler
     return (
-        counter(f"{_PREFIX}_creates_total", "Pods that it created.", lambda: making.created),
-        histogram(f"{_PREFIX}_create_seconds", "How long the call took.", lambda: making.took),
-        gauge(f"{_PREFIX}_quota_waiting", "Attempts that wait for quota.", lambda: len(making.quota)),
+        counter(f"{_PREFIX}_creates_total", "Pods that it created.", lambda: creations.created),
+        histogram(f"{_PREFIX}_create_seconds", "How long the call took.", lambda: creations.took),
+        gauge(f"{_PREFIX}_quota_waiting", "Attempts that wait for quota.", lambda: len(creations.quota)),
         counter(f"{_PREFIX}_removes_total", "Pods that it removed.", lambda: removals.removed),
         counter(
             f"{_PREFIX}_reconciled_total",

@@ -1,4 +1,4 @@
-"""Makes pods: shapes them, asks the API server, and acts on its answers.
+"""Creates pods: shapes them, asks the API server, and acts on its answers.
 
 Each attempt has a task of its own, so that one that waits (for quota, for a namespace, for an API server that
 does not answer) holds up no other; only so many calls are under way at a time. A call may be made twice for
@@ -50,8 +50,8 @@ _OTHER = WaitingReason.WAITING_REASON_UNSPECIFIED
 
 
 @dataclass(frozen=True, slots=True)
-class MakingEvents:
-    """What comes of making pods; called on the event loop.
+class CreationEvents:
+    """What comes of creating pods; called on the event loop.
 
     Attributes:
         made: the pod is there, as told; the last value says whether somebody had made it before.
@@ -66,8 +66,8 @@ class MakingEvents:
     waits: Callable[[Attempt, WaitingReason, str], None]
 
 
-class Making:
-    """The pods that are being made.
+class Creations:
+    """The pods that are being created.
 
     Args:
         api: the API server.
@@ -82,7 +82,7 @@ class Making:
         api: Api,
         settings: LaunchSettings,
         blobs: Blobs,
-        events: MakingEvents,
+        events: CreationEvents,
         inventory: Container[Place],
     ) -> None:
         self._inventory = inventory
@@ -112,8 +112,8 @@ class Making:
         self._moulds = Moulds(installation, self._settings.pods)
 
     def begin(self, attempt: Attempt) -> None:
-        """Begins to make the pod of an attempt."""
-        attempt.making = asyncio.create_task(self._guarded(attempt))
+        """Begins to create the pod of an attempt."""
+        attempt.creation = asyncio.create_task(self._guarded(attempt))
 
     async def _guarded(self, attempt: Attempt) -> None:
         try:

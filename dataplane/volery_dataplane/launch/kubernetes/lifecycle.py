@@ -1,4 +1,4 @@
-"""The course of attempts: what follows from how their pods stand, and from the time that passes.
+"""The lifecycle of attempts: what follows from how their pods stand, and from the time that passes.
 
 Each change of a pod is read anew. Where patience will end, or a limit of time, a timer reads it once more
 though nothing has changed.
@@ -14,14 +14,14 @@ from voleryidl.core.v1.reason_pb2 import WaitingReason
 from volery_dataplane.domain.runs import Launched
 from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending
-from volery_dataplane.launch.kubernetes.chores import Chores
+from volery_dataplane.launch.kubernetes.background import BackgroundTasks
 from volery_dataplane.launch.kubernetes.ending import Endings
 from volery_dataplane.launch.kubernetes.labels import Owned
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
+from volery_dataplane.launch.kubernetes.observations import Observations, wall
 from volery_dataplane.launch.kubernetes.pod_events import LISTEN_AFTER, PodEvents, with_events
 from volery_dataplane.launch.kubernetes.status import read
-from volery_dataplane.launch.kubernetes.telling import Telling, wall
 from volery_dataplane.worker.ports import Started
 
 _LISTEN_AGAIN = 30.0
@@ -29,17 +29,17 @@ _SECOND = 1_000_000  # microseconds
 _NOTHING = WaitingReason.WAITING_REASON_UNSPECIFIED
 
 
-class Course:
+class Lifecycle:
     """How the attempts of one launcher go on.
 
     Args:
         settings: how long things may take.
         attempts: the attempts.
         endings: ends them.
-        telling: tells of them.
+        observations: tells of them.
         events: of pods that are in the making for long.
         logs: follows what they write.
-        chores: keeps what takes longer than a turn.
+        background: keeps what takes longer than a turn.
     """
 
     def __init__(
@@ -47,18 +47,18 @@ class Course:
         settings: LaunchSettings,
         attempts: Attempts,
         endings: Endings,
-        telling: Telling,
+        observations: Observations,
         events: PodEvents,
         logs: PodLogs,
-        chores: Chores,
+        background: BackgroundTasks,
     ) -> None:
         self._settings = settings
         self._attempts = attempts
         self._endings = endings
-        self._telling = telling
+        self._observations = observations
         self._events = events
         self._logs = logs
-        self._chores = chores
+        self._background = background
 
     def begins(self, attempt: Attempt) -> None:
         """An attempt is ordered."""
@@ -81,7 +81,7 @@ class Course:
             self._endings.never_was(attempt)
         # Else whoever makes or finds the pod has not had an answer yet: what comes of it is ended.
 
-    def stands(self, attempt: Attempt, pod: Mapping[str, Any]) -> None:
+    def pod_changed(self, attempt: Attempt, pod: Mapping[str, Any]) -> None:
         """A pod is as told now."""
         now = wall()
         standing = read(pod, now, self._settings.patience, attempt.standing)
@@ -111,7 +111,7 @@ class Course:
 
     def _look_again(self, attempt: Attempt) -> None:
         if not attempt.is_over and attempt.pod is not None:
-            self.stands(attempt, attempt.pod)
+            self.pod_changed(attempt, attempt.pod)
 
     def _waits(self, attempt: Attempt, standing: standings.Waiting, now: int) -> int | None:
         """Tells why an attempt waits; gives when to look again."""
@@ -119,13 +119,13 @@ class Course:
             attempt.heard = ""
             attempt.quiet("listen")
         if not standing.is_ordinary:
-            self._telling.waits(attempt, standing.reason, standing.message)
+            self._observations.waits(attempt, standing.reason, standing.message)
             return standing.until
         late = standing.since + LISTEN_AFTER
         if now < late:
-            self._telling.waits(attempt, _NOTHING, "")
+            self._observations.waits(attempt, _NOTHING, "")
             return late
-        self._telling.waits(attempt, standing.reason, attempt.heard or standing.message)
+        self._observations.waits(attempt, standing.reason, attempt.heard or standing.message)
         if standing.trouble == standings.PREPARING and "listen" not in attempt.timers:
             attempt.at("listen", 0.0, lambda: self._listen(attempt))
         return standing.until
@@ -133,7 +133,7 @@ class Course:
     def _listen(self, attempt: Attempt) -> None:
         if not attempt.is_over:
             # The timer stays in its place until there is an answer, so that no second one is begun.
-            self._chores.spawn(self._heed_events(attempt))
+            self._background.spawn(self._heed_events(attempt))
 
     async def _heed_events(self, attempt: Attempt) -> None:
         """Lets a pod's events say why it is in the making for so long."""
@@ -149,7 +149,7 @@ class Course:
             return
         if heeded is not standing and isinstance(heeded, standings.Waiting):
             attempt.heard = heeded.message
-            self._telling.waits(attempt, heeded.reason, heeded.message)
+            self._observations.waits(attempt, heeded.reason, heeded.message)
         attempt.at("listen", _LISTEN_AGAIN, lambda: self._listen(attempt))
 
     def _runs(self, attempt: Attempt, start: int, pod: Mapping[str, Any]) -> None:
@@ -159,7 +159,7 @@ class Course:
         attempt.started = start
         attempt.quiet("queued", "listen")
         launched = Launched(attempt.launched if not attempt.adopted else 0)
-        self._telling.tell(Started(attempt.key, start, launched))
+        self._observations.tell(Started(attempt.key, start, launched))
         limit = attempt.order.running_timeout
         if limit is not None:
             # The cluster tells whole seconds, by the clock of a node; nobody is to have less than the limit.

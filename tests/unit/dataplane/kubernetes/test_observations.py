@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.virtual_time import VirtualLoop
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Place
-from volery_dataplane.launch.kubernetes.telling import AGAIN, Telling
+from volery_dataplane.launch.kubernetes.observations import AGAIN, Observations
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder, Observation, Started, Waiting
 from voleryidl.core.v1.reason_pb2 import WaitingReason
 from voleryidl.core.v1.task_pb2 import TaskTemplate
@@ -39,14 +39,14 @@ def told_of(waits: list[Seen], runs_after: float | None = None) -> list[Told]:
                 if isinstance(each, Waiting):
                     told.append((now() - begin, each.reason, each.message))
 
-        telling, attempt = Telling(observed), an_attempt()
+        observations, attempt = Observations(observed), an_attempt()
         for seconds, reason, message in waits:
             await asyncio.sleep(seconds)
-            telling.waits(attempt, reason, message)
+            observations.waits(attempt, reason, message)
         if runs_after is not None:
             await asyncio.sleep(runs_after)
             attempt.started = 1
-            telling.tell(Started(attempt.key, 1))
+            observations.tell(Started(attempt.key, 1))
         await asyncio.sleep(10 * AGAIN)
 
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:

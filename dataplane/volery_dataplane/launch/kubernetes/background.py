@@ -1,4 +1,4 @@
-"""What a launcher does beside its callers' turns: tasks whose defects are told, none lost at the end."""
+"""What a launcher does in the background: tasks whose defects are told, none lost at the end."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import structlog
 log = structlog.get_logger(__name__)
 
 
-class Chores:
+class BackgroundTasks:
     """Tasks that nobody waits for, until the launcher stops."""
 
     def __init__(self) -> None:

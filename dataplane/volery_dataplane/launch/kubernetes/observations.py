@@ -1,4 +1,4 @@
-"""What a launcher of pods tells: what a turn of the loop brings together, and of waiting what is new."""
+"""Observations of pods on their way to the worker: gathered for a turn, and of waiting only what is new."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from volery_dataplane.worker.ports import Observation, Waiting
 AGAIN = 5.0  # seconds between two tellings of the same trouble in other words
 
 
-class Telling:
+class Observations:
     """Observations on their way to the worker."""
 
     def __init__(self, observed: Callable[[Sequence[Observation]], None]) -> None:
