@@ -36,9 +36,9 @@ from volery_dataplane.launch.kubernetes.launch_settings import (
     ReconcilerSettings,
 )
 from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
-from volery_dataplane.launch.kubernetes.moulds import Moulds
-from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
-from volery_dataplane.launch.kubernetes.pods import pod_of
+from volery_dataplane.launch.kubernetes.manifest.moulds import Moulds
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation, PodSettings
+from volery_dataplane.launch.kubernetes.manifest.pods import pod_of
 from volery_dataplane.launch.kubernetes.removing import Removals
 from volery_dataplane.storage.files import FileBlobs
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder, LauncherEvents

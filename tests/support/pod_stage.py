@@ -27,7 +27,7 @@ from volery_dataplane.launch.kubernetes.launch_settings import (
     ReconcilerSettings,
 )
 from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
-from volery_dataplane.launch.kubernetes.pod_settings import PodSettings
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import PodSettings
 from volery_dataplane.storage.files import FileBlobs
 from volery_dataplane.worker.ports import (
     AttemptKey,

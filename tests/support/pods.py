@@ -9,9 +9,9 @@ from typing import Any
 
 import yaml
 from google.protobuf.json_format import ParseDict
-from volery_dataplane.launch.kubernetes.moulds import Moulds
-from volery_dataplane.launch.kubernetes.pod_settings import Installation, Placement, PodSettings
-from volery_dataplane.launch.kubernetes.pods import pod_of
+from volery_dataplane.launch.kubernetes.manifest.moulds import Moulds
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation, Placement, PodSettings
+from volery_dataplane.launch.kubernetes.manifest.pods import pod_of
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder
 from voleryidl.core.v1.launch_plan_pb2 import ExecutionOptions
 from voleryidl.core.v1.literals_pb2 import LiteralMap

@@ -9,7 +9,7 @@ import pytest
 from support.played_api import PlayedApi, Request
 from volery_dataplane.launch.kubernetes import removing
 from volery_dataplane.launch.kubernetes.api import Api
-from volery_dataplane.launch.kubernetes.held import Place
+from volery_dataplane.launch.kubernetes.attempts import Place
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings
 from volery_dataplane.launch.kubernetes.removing import Removals
 

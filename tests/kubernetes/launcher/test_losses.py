@@ -8,7 +8,7 @@ from dataclasses import replace
 from support.cluster.cluster import Cluster
 from support.pod_stage import Hands, Stage, end_of, failure_of, saying, started
 from volery_dataplane.launch.kubernetes.launch_settings import Patience
-from volery_dataplane.launch.kubernetes.pod_settings import Placement
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Placement
 from volery_dataplane.worker.ports import Succeeded
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM
 

@@ -33,7 +33,7 @@ from volery_dataplane.launch.kubernetes.launch_settings import (
     ReconcilerSettings,
 )
 from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
-from volery_dataplane.launch.kubernetes.pod_settings import Placement, PodSettings
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Placement, PodSettings
 from volery_dataplane.storage.files import FileBlobs
 from volery_dataplane.worker.ports import LauncherEvents, Load
 from voleryidl.core.v1.task_pb2 import TaskTemplate

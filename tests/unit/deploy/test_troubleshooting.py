@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from support.pages import DOCS, ROOT, tables
 from volery_cli.tree import WAITING_WORDS
-from volery_dataplane.launch.kubernetes import ends, pending
+from volery_dataplane.launch.kubernetes.status import ended, pending
 from voleryidl.core.v1.reason_pb2 import WaitingReason
 
 PAGE = DOCS / "howto" / "troubleshoot.md"
@@ -27,7 +27,7 @@ def test_every_reason_to_wait_is_told_in_the_words_that_the_command_line_has_for
 
 def constants() -> Iterator[str]:
     """First codes of failures, where the source says them outright."""
-    for module in MODULES.glob("*.py"):
+    for module in MODULES.rglob("*.py"):
         for node in ast.walk(ast.parse(module.read_text())):
             if isinstance(node, ast.Call):
                 name = getattr(node.func, "attr", getattr(node.func, "id", ""))
@@ -38,7 +38,7 @@ def constants() -> Iterator[str]:
 
 def test_every_code_that_attempts_get_from_their_pods_is_told() -> None:
     told = {code.strip() for row in tables(PAGE, "It failed") for code in row["code"].split(",")}
-    codes = {*constants(), *ends._INTERRUPTIONS, *(code for code, _ in ends._DISRUPTIONS.values())}
+    codes = {*constants(), *ended._INTERRUPTIONS, *(code for code, _ in ended._DISRUPTIONS.values())}
     codes |= {
         *pending._CREATE,
         "InvalidImageName",

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, NamedTuple
 
-from volery_dataplane.launch.kubernetes.standings import Standing
+from volery_dataplane.launch.kubernetes.status.standings import Standing
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder
 
 

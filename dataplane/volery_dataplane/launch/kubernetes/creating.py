@@ -24,16 +24,16 @@ from voleryidl.core.v1.reason_pb2 import WaitingReason
 from volery_dataplane.launch import outcomes
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal, pods_path
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Place
-from volery_dataplane.launch.kubernetes.contract import inputs_travel_apart, inputs_uri
-from volery_dataplane.launch.kubernetes.failures import system, user
 from volery_dataplane.launch.kubernetes.labels import Owned, label_value
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
-from volery_dataplane.launch.kubernetes.moulds import Moulds
+from volery_dataplane.launch.kubernetes.manifest.contract import inputs_travel_apart, inputs_uri
+from volery_dataplane.launch.kubernetes.manifest.moulds import Moulds
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation
+from volery_dataplane.launch.kubernetes.manifest.pods import pod_of
 from volery_dataplane.launch.kubernetes.namespaces import NamespaceRefused, Namespaces, PodTemplates
-from volery_dataplane.launch.kubernetes.pod_settings import Installation
-from volery_dataplane.launch.kubernetes.pods import pod_of
 from volery_dataplane.launch.kubernetes.quota import QuotaLines
 from volery_dataplane.launch.kubernetes.refusals import Answer, create_refused
+from volery_dataplane.launch.kubernetes.status.failures import system, user
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.launch.secrets import SecretUnavailable
 from volery_dataplane.worker.ports import Blobs

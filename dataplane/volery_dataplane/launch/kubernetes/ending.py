@@ -16,16 +16,16 @@ from voleryidl.worker.v1.verdict_pb2 import AttemptVerdict
 
 from volery_dataplane.domain.runs import Launched
 from volery_dataplane.launch import outcomes
-from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.api import ApiRefusal
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending, Place
 from volery_dataplane.launch.kubernetes.background import BackgroundTasks
-from volery_dataplane.launch.kubernetes.failures import sentence, system, timed_out
 from volery_dataplane.launch.kubernetes.labels import Owned
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
 from volery_dataplane.launch.kubernetes.observations import wall
 from volery_dataplane.launch.kubernetes.removing import Removals
+from volery_dataplane.launch.kubernetes.status import standings
+from volery_dataplane.launch.kubernetes.status.failures import sentence, system, timed_out
 from volery_dataplane.launch.kubernetes.verdicts import VerdictLost, fetched, sealed, worth
 from volery_dataplane.worker.ports import (
     AttemptKey,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from volery_dataplane.launch.kubernetes.pod_settings import PodSettings
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import PodSettings
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,25 +19,25 @@ from voleryidl.core.v1.reason_pb2 import WaitingReason
 from voleryidl.worker.v1.worker_service_pb2 import Welcome
 
 from volery_dataplane.launch import outcomes
-from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending, Place
 from volery_dataplane.launch.kubernetes.background import BackgroundTasks
 from volery_dataplane.launch.kubernetes.creating import CreationEvents, Creations, is_ours
 from volery_dataplane.launch.kubernetes.ending import Endings
-from volery_dataplane.launch.kubernetes.failures import system
 from volery_dataplane.launch.kubernetes.inventory import Inventory
 from volery_dataplane.launch.kubernetes.labels import selector
 from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.lifecycle import Lifecycle
 from volery_dataplane.launch.kubernetes.logs import PodLogs
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation
 from volery_dataplane.launch.kubernetes.names import pod_name
 from volery_dataplane.launch.kubernetes.observations import Observations, wall
 from volery_dataplane.launch.kubernetes.pod_events import PodEvents
-from volery_dataplane.launch.kubernetes.pod_settings import Installation
 from volery_dataplane.launch.kubernetes.reconciler import Reconciler
 from volery_dataplane.launch.kubernetes.removing import Removals
-from volery_dataplane.launch.kubernetes.status import gone, read
+from volery_dataplane.launch.kubernetes.status import standings
+from volery_dataplane.launch.kubernetes.status.failures import system
+from volery_dataplane.launch.kubernetes.status.reading import gone, read
 from volery_dataplane.launch.kubernetes.watching import PodWatch, WatchEvents
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import (

@@ -12,7 +12,6 @@ from typing import Any
 from voleryidl.core.v1.reason_pb2 import WaitingReason
 
 from volery_dataplane.domain.runs import Launched
-from volery_dataplane.launch.kubernetes import standings
 from volery_dataplane.launch.kubernetes.attempts import Attempt, Attempts, Ending
 from volery_dataplane.launch.kubernetes.background import BackgroundTasks
 from volery_dataplane.launch.kubernetes.ending import Endings
@@ -21,7 +20,8 @@ from volery_dataplane.launch.kubernetes.launch_settings import LaunchSettings
 from volery_dataplane.launch.kubernetes.logs import PodLogs
 from volery_dataplane.launch.kubernetes.observations import Observations, wall
 from volery_dataplane.launch.kubernetes.pod_events import LISTEN_AFTER, PodEvents, with_events
-from volery_dataplane.launch.kubernetes.status import read
+from volery_dataplane.launch.kubernetes.status import standings
+from volery_dataplane.launch.kubernetes.status.reading import read
 from volery_dataplane.worker.ports import Started
 
 _LISTEN_AGAIN = 30.0

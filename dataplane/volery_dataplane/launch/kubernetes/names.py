@@ -1,5 +1,6 @@
-"""Names of pods: `{execution}-{hash of installation, uid and path}-{attempt}`.
+"""Names of pods, and of containers that the platform adds to them.
 
+A pod is called `{execution}-{hash of installation, uid and path}-{attempt}`.
 The same attempt has the same name whoever launches it, so that creating its pod a second time finds the
 first. The name is the pod's host name too, and so a label of DNS: at most 63 characters.
 """
@@ -10,6 +11,11 @@ import base64
 import hashlib
 import re
 from functools import lru_cache
+
+FETCH = "volery-fetch"
+SEND = "volery-send"
+MOVERS = frozenset({FETCH, SEND})
+"""The containers that move the files of container tasks."""
 
 LONGEST = 63
 """Characters of a label of DNS."""

@@ -19,8 +19,8 @@ import structlog
 
 from volery_dataplane.launch.kubernetes.api import Api, ApiRefusal
 from volery_dataplane.launch.kubernetes.attempts import Place
-from volery_dataplane.launch.kubernetes.failures import missing, sentence
-from volery_dataplane.launch.kubernetes.standings import PREPARING, Ended, Standing, Waiting
+from volery_dataplane.launch.kubernetes.status.failures import missing, sentence
+from volery_dataplane.launch.kubernetes.status.standings import PREPARING, Ended, Standing, Waiting
 
 log = structlog.get_logger(__name__)
 

@@ -10,8 +10,8 @@ from fractions import Fraction
 from volery_rules.quantities import quantity
 from voleryidl.core.v1.failure_pb2 import Failure
 
-from volery_dataplane.launch.kubernetes.failures import sentence, system, user
 from volery_dataplane.launch.kubernetes.labels import INSTALLATION
+from volery_dataplane.launch.kubernetes.status.failures import sentence, system, user
 
 
 class Answer(Enum):

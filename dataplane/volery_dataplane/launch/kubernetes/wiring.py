@@ -23,9 +23,9 @@ from volery_dataplane.launch.kubernetes.launch_settings import (
     ReconcilerSettings,
 )
 from volery_dataplane.launch.kubernetes.launcher import KubernetesLauncher
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Placement, PodSettings
 from volery_dataplane.launch.kubernetes.measures import pod_metrics
 from volery_dataplane.launch.kubernetes.namespaces import namespace_of
-from volery_dataplane.launch.kubernetes.pod_settings import Placement, PodSettings
 from volery_dataplane.launch.plans import NotRunnable
 
 T = TypeVar("T")

@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.pods import cast, differences, order, pod, pod_cases, settings, task
 from volery_dataplane.launch.kubernetes import labels
-from volery_dataplane.launch.kubernetes.contract import verbatim
-from volery_dataplane.launch.kubernetes.moulds import Moulds
-from volery_dataplane.launch.kubernetes.pod_settings import Installation
-from volery_dataplane.launch.kubernetes.security import beyond_restricted
+from volery_dataplane.launch.kubernetes.manifest.contract import verbatim
+from volery_dataplane.launch.kubernetes.manifest.moulds import Moulds
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation
+from volery_dataplane.launch.kubernetes.manifest.security import beyond_restricted
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.launch.secrets import SecretUnavailable
 from volery_dataplane.worker.ports import AttemptKey, AttemptOrder

@@ -12,10 +12,11 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from volery_dataplane.launch.kubernetes import labels
-from volery_dataplane.launch.kubernetes.failures import LONGEST
 from volery_dataplane.launch.kubernetes.launch_settings import Patience
 from volery_dataplane.launch.kubernetes.pod_events import with_events
-from volery_dataplane.launch.kubernetes.standings import (
+from volery_dataplane.launch.kubernetes.status.failures import LONGEST
+from volery_dataplane.launch.kubernetes.status.reading import gone, read
+from volery_dataplane.launch.kubernetes.status.standings import (
     Ended,
     Leaving,
     Lingering,
@@ -24,7 +25,6 @@ from volery_dataplane.launch.kubernetes.standings import (
     Waiting,
     result,
 )
-from volery_dataplane.launch.kubernetes.status import gone, read
 from voleryidl.core.v1.failure_pb2 import FAILURE_KIND_SYSTEM, Failure, FailureKind
 from voleryidl.core.v1.literals_pb2 import LiteralMap
 from voleryidl.core.v1.reason_pb2 import WAITING_REASON_POD, WaitingReason

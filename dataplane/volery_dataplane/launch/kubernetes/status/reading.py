@@ -10,11 +10,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from volery_dataplane.launch.kubernetes.ends import deleted_end, end_of
 from volery_dataplane.launch.kubernetes.launch_settings import Patience
-from volery_dataplane.launch.kubernetes.pending import read_pending
-from volery_dataplane.launch.kubernetes.seen import Seen
-from volery_dataplane.launch.kubernetes.standings import (
+from volery_dataplane.launch.kubernetes.status.ended import deleted_end, end_of
+from volery_dataplane.launch.kubernetes.status.pending import read_pending
+from volery_dataplane.launch.kubernetes.status.pod_view import PodView
+from volery_dataplane.launch.kubernetes.status.standings import (
     Ended,
     Leaving,
     Lingering,
@@ -38,21 +38,21 @@ def read(
         previous: how it stood before, which knows since when it has had its trouble; None where it was not
             looked at before.
     """
-    seen = Seen(pod)
-    primary, sealing = seen.primary, seen.sealing
-    deleted = bool(seen.deleted) and _ended_before(previous) is None
-    if seen.is_over or primary is None:
-        return end_of(seen, deleted=deleted)
+    view = PodView(pod)
+    primary, sealing = view.primary, view.sealing
+    deleted = bool(view.deleted) and _ended_before(previous) is None
+    if view.is_over or primary is None:
+        return end_of(view, deleted=deleted)
     if primary.terminated is not None and (sealing is None or sealing.terminated is not None):
-        return end_of(seen, deleted=deleted)
-    if seen.deleted:
-        return _leaving(seen, now, patience, _ended_before(previous))
+        return end_of(view, deleted=deleted)
+    if view.deleted:
+        return _leaving(view, now, patience, _ended_before(previous))
     if primary.terminated is not None:
         return Lingering(primary.start, primary.end or now)
     if primary.running is not None:
         return Running(primary.start or now)
     before = previous if isinstance(previous, Waiting) else None
-    return read_pending(seen, now, patience, before)
+    return read_pending(view, now, patience, before)
 
 
 def gone(previous: Standing | None, now: int) -> Ended:
@@ -65,11 +65,11 @@ def _ended_before(previous: Standing | None) -> int | None:
     return previous.end if isinstance(previous, Lingering | Leaving) else None
 
 
-def _leaving(seen: Seen, now: int, patience: Patience, end: int | None) -> Leaving | Ended:
+def _leaving(view: PodView, now: int, patience: Patience, end: int | None) -> Leaving | Ended:
     """A pod that is deleted and not over: its node may have more to tell, or has gone silent."""
-    start = None if seen.primary is None else seen.primary.start
-    until = seen.deleted + round(patience.leaving * 1_000_000)
+    start = None if view.primary is None else view.primary.start
+    until = view.deleted + round(patience.leaving * 1_000_000)
     leaving = Leaving(start, until, end)
-    if seen.node and now < until:
+    if view.node and now < until:
         return leaving
-    return deleted_end(seen.name, leaving, now, silent=seen.node)
+    return deleted_end(view.name, leaving, now, silent=view.node)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from volery_dataplane.launch.kubernetes.merging import merged
-from volery_dataplane.launch.kubernetes.pod_settings import PodSettings
+from volery_dataplane.launch.kubernetes.manifest.merging import merged
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import PodSettings
 from volery_dataplane.launch.plans import NotRunnable
 
 _TEMPORARY = "volery-tmp"

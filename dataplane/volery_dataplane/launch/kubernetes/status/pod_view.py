@@ -1,4 +1,4 @@
-"""What the API tells of a pod, as the classification asks for it."""
+"""Views of a pod and its containers: what the API tells of them, under the names by which it is read here."""
 
 from __future__ import annotations
 
@@ -7,11 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from volery_dataplane.launch.kubernetes.labels import Owned
-
-FETCH = "volery-fetch"
-SEND = "volery-send"
-OURS = frozenset({FETCH, SEND})
-"""The containers that move the files of container tasks."""
+from volery_dataplane.launch.kubernetes.names import MOVERS
 
 _OVER = frozenset({"Succeeded", "Failed"})
 
@@ -51,7 +47,7 @@ class Container:
     @property
     def is_ours(self) -> bool:
         """Whether the platform added it, to move files."""
-        return self.name in OURS
+        return self.name in MOVERS
 
     @property
     def exit_code(self) -> int:
@@ -82,7 +78,7 @@ class Container:
         return str((self.waiting or {}).get("message") or "")
 
 
-class Seen:
+class PodView:
     """A pod."""
 
     __slots__ = ("_conditions", "_containers", "deleted", "metadata", "owned", "spec", "status")

@@ -13,8 +13,8 @@ from typing import Any
 from voleryidl.core.v1.task_pb2 import PodTemplate
 
 from volery_dataplane.launch.kubernetes import labels
-from volery_dataplane.launch.kubernetes.merging import merged, plain
-from volery_dataplane.launch.kubernetes.pod_settings import PodSettings
+from volery_dataplane.launch.kubernetes.manifest.merging import merged, plain
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import PodSettings
 from volery_dataplane.launch.plans import NotRunnable
 
 DEFAULT_PRIMARY = "primary"

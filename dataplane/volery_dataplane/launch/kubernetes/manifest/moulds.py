@@ -11,21 +11,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from volery_dataplane.launch.kubernetes import contract, labels, programs
-from volery_dataplane.launch.kubernetes.amounts import amounts_of, shared_memory_of
-from volery_dataplane.launch.kubernetes.contract import variables
-from volery_dataplane.launch.kubernetes.functions import function_container
-from volery_dataplane.launch.kubernetes.merging import merged
-from volery_dataplane.launch.kubernetes.placing import (
+from volery_dataplane.launch.kubernetes import labels
+from volery_dataplane.launch.kubernetes.manifest import contract, programs
+from volery_dataplane.launch.kubernetes.manifest.amounts import amounts_of, shared_memory_of
+from volery_dataplane.launch.kubernetes.manifest.contract import variables
+from volery_dataplane.launch.kubernetes.manifest.functions import function_container
+from volery_dataplane.launch.kubernetes.manifest.merging import merged
+from volery_dataplane.launch.kubernetes.manifest.placing import (
     device_placement,
     device_tolerations,
     is_interruptible,
     placed,
 )
-from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
-from volery_dataplane.launch.kubernetes.secrets import secrets_of
-from volery_dataplane.launch.kubernetes.security import secured
-from volery_dataplane.launch.kubernetes.templates import Shape, shape_of
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation, PodSettings
+from volery_dataplane.launch.kubernetes.manifest.secrets import secrets_of
+from volery_dataplane.launch.kubernetes.manifest.security import secured
+from volery_dataplane.launch.kubernetes.manifest.templates import Shape, shape_of
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import AttemptOrder
 

@@ -11,11 +11,11 @@ import base64
 from collections.abc import Mapping
 from typing import Any
 
-from volery_dataplane.launch.kubernetes import contract
-from volery_dataplane.launch.kubernetes.arguments import Arguments
-from volery_dataplane.launch.kubernetes.contract import variables, verbatim
-from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
-from volery_dataplane.launch.kubernetes.seen import FETCH, SEND
+from volery_dataplane.launch.kubernetes.manifest import contract
+from volery_dataplane.launch.kubernetes.manifest.arguments import Arguments
+from volery_dataplane.launch.kubernetes.manifest.contract import variables, verbatim
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation, PodSettings
+from volery_dataplane.launch.kubernetes.names import FETCH, SEND
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import AttemptOrder
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from volery_dataplane.launch.kubernetes import labels
-from volery_dataplane.launch.kubernetes.contract import execution_of
 from volery_dataplane.launch.kubernetes.labels import label_value
-from volery_dataplane.launch.kubernetes.moulds import Mould
-from volery_dataplane.launch.kubernetes.names import node_hash, pod_name
-from volery_dataplane.launch.kubernetes.pod_settings import Installation
-from volery_dataplane.launch.kubernetes.seen import SEND
+from volery_dataplane.launch.kubernetes.manifest.contract import execution_of
+from volery_dataplane.launch.kubernetes.manifest.moulds import Mould
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation
+from volery_dataplane.launch.kubernetes.names import SEND, node_hash, pod_name
 from volery_dataplane.worker.ports import AttemptOrder
 
 _LONGEST_DROPPED = 1024

@@ -9,10 +9,10 @@ from voleryidl.core.v1.reason_pb2 import (
     WAITING_REASON_UNSCHEDULABLE,
 )
 
-from volery_dataplane.launch.kubernetes.failures import called, missing, sentence, system, user
 from volery_dataplane.launch.kubernetes.launch_settings import Patience
-from volery_dataplane.launch.kubernetes.seen import Container, Seen, micros
-from volery_dataplane.launch.kubernetes.standings import PREPARING, SCHEDULER, Ended, Waiting
+from volery_dataplane.launch.kubernetes.status.failures import called, missing, sentence, system, user
+from volery_dataplane.launch.kubernetes.status.pod_view import Container, PodView, micros
+from volery_dataplane.launch.kubernetes.status.standings import PREPARING, SCHEDULER, Ended, Waiting
 
 _SECOND = 1_000_000
 
@@ -32,30 +32,30 @@ _CREATE = frozenset({"CreateContainerError"})
 _NOT_READ_YET = ("failed to sync secret cache", "failed to sync configmap cache")
 
 
-def read_pending(seen: Seen, now: int, patience: Patience, before: Waiting | None) -> Waiting | Ended:
+def read_pending(view: PodView, now: int, patience: Patience, before: Waiting | None) -> Waiting | Ended:
     """What a pod waits for whose user code has not begun."""
-    if not seen.node:
-        return _unscheduled(seen, now, patience)
-    container = _held_up_by(seen)
+    if not view.node:
+        return _unscheduled(view, now, patience)
+    container = _held_up_by(view)
     if container is None:
-        return _preparing(seen, "its node is preparing the pod")
+        return _preparing(view, "its node is preparing the pod")
     word = container.waits_for
     if container.running is not None:
-        return _preparing(seen, f"{called(container)} runs first")
+        return _preparing(view, f"{called(container)} runs first")
     if word in _ORDINARY:
-        return _preparing(seen, f"its node is preparing {called(container)}: image, volumes, network")
+        return _preparing(view, f"its node is preparing {called(container)}: image, volumes, network")
     if word == "InvalidImageName":
         text = sentence(f"{container.image!r} is not the name of an image", container.waiting_message)
-        return _over(seen, now, user(text, word, recoverable=False))
+        return _over(view, now, user(text, word, recoverable=False))
     if word == "CreateContainerConfigError" and not container.waiting_message.startswith(_NOT_READ_YET):
         text = f"{called(container)} cannot be made from what it refers to in its namespace"
-        return _over(seen, now, missing(text, container.waiting_message, word))
-    return _troubled(seen, container, now, patience, before)
+        return _over(view, now, missing(text, container.waiting_message, word))
+    return _troubled(view, container, now, patience, before)
 
 
-def _unscheduled(seen: Seen, now: int, patience: Patience) -> Waiting | Ended:
-    told = seen.condition("PodScheduled")
-    since = micros(told.get("lastTransitionTime")) or seen.created
+def _unscheduled(view: PodView, now: int, patience: Patience) -> Waiting | Ended:
+    told = view.condition("PodScheduled")
+    since = micros(told.get("lastTransitionTime")) or view.created
     word, message = str(told.get("reason") or ""), str(told.get("message") or "")
     if told.get("status") != "False":
         return Waiting(
@@ -65,31 +65,31 @@ def _unscheduled(seen: Seen, now: int, patience: Patience) -> Waiting | Ended:
             initializing=False,
             trouble=SCHEDULER,
         )
-    until = None if patience.pending is None else seen.created + round(patience.pending * _SECOND)
+    until = None if patience.pending is None else view.created + round(patience.pending * _SECOND)
     if until is not None and now >= until:
         text = sentence(f"no node had room for the pod for {patience.pending:g} s", message)
-        return _over(seen, now, system(text, word or "Unschedulable"), infrastructure=True)
+        return _over(view, now, system(text, word or "Unschedulable"), infrastructure=True)
     text = message or "no node has room for the pod"
     return Waiting(
         WAITING_REASON_UNSCHEDULABLE, text, since, initializing=False, until=until, trouble="unschedulable"
     )
 
 
-def _held_up_by(seen: Seen) -> Container | None:
+def _held_up_by(view: PodView) -> Container | None:
     """The container that the pod waits for: the first of those before the user's that is not done."""
-    for init in seen.init_containers:
+    for init in view.init_containers:
         done = init.running is not None if init.is_sidecar else init.terminated is not None
         if not done:
             return init
-    return seen.primary
+    return view.primary
 
 
-def _preparing(seen: Seen, message: str) -> Waiting:
-    return Waiting(WAITING_REASON_POD, message, seen.prepared_since, initializing=True, trouble=PREPARING)
+def _preparing(view: PodView, message: str) -> Waiting:
+    return Waiting(WAITING_REASON_POD, message, view.prepared_since, initializing=True, trouble=PREPARING)
 
 
 def _troubled(
-    seen: Seen, container: Container, now: int, patience: Patience, before: Waiting | None
+    view: PodView, container: Container, now: int, patience: Patience, before: Waiting | None
 ) -> Waiting | Ended:
     """Trouble that may end by itself: waited for as long as patience lasts, and no longer."""
     word = container.waits_for
@@ -103,20 +103,20 @@ def _troubled(
         kind, limit, reason = "other", patience.other, WAITING_REASON_POD
         text = f"{called(container)} does not start ({word})"
     trouble = f"{kind} {container.name}"
-    since = before.since if before is not None and before.trouble == trouble else seen.prepared_since
+    since = before.since if before is not None and before.trouble == trouble else view.prepared_since
     until = since + round(limit * _SECOND)
     text = sentence(text, container.waiting_message)
     if now < until:
         return Waiting(reason, text, since, initializing=True, until=until, trouble=trouble)
     if kind == "image":
         text = f"{text}; see that its name is right and the namespace may pull it. Given up after {limit:g} s"
-        return _over(seen, now, user(text, "ImageUnavailable", word))
+        return _over(view, now, user(text, "ImageUnavailable", word))
     text = f"{text}; given up after {limit:g} s"
     if kind == "create":
-        return _over(seen, now, user(text, word, recoverable=False))
-    return _over(seen, now, system(text, word), infrastructure=True)
+        return _over(view, now, user(text, word, recoverable=False))
+    return _over(view, now, system(text, word), infrastructure=True)
 
 
-def _over(seen: Seen, now: int, failure: Failure, *, infrastructure: bool = False) -> Ended:
+def _over(view: PodView, now: int, failure: Failure, *, infrastructure: bool = False) -> Ended:
     """The attempt is over though its pod is not: whoever reads this deletes it."""
-    return Ended(None, max(now, seen.created), failure, infrastructure)
+    return Ended(None, max(now, view.created), failure, infrastructure)

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from volery_dataplane.launch.kubernetes.contract import (
+from volery_dataplane.launch.kubernetes.manifest.contract import (
     attempt_environment,
     inputs_environment,
     variables,
 )
-from volery_dataplane.launch.kubernetes.metadata import metadata_of
-from volery_dataplane.launch.kubernetes.moulds import Mould
-from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
+from volery_dataplane.launch.kubernetes.manifest.metadata import metadata_of
+from volery_dataplane.launch.kubernetes.manifest.moulds import Mould
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation, PodSettings
 from volery_dataplane.worker.ports import AttemptOrder
 
 _LONGEST_DEADLINE = 2**31 - 1

@@ -12,7 +12,7 @@ from voleryidl.core.v1.failure_pb2 import (
     FailureKind,
 )
 
-from volery_dataplane.launch.kubernetes.seen import Container
+from volery_dataplane.launch.kubernetes.status.pod_view import Container
 
 LONGEST = 2000
 """Characters of a message or a tail of output that are kept."""

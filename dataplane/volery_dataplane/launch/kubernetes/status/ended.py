@@ -6,10 +6,10 @@ import re
 
 from voleryidl.core.v1.failure_pb2 import Failure
 
-from volery_dataplane.launch.kubernetes import failures
-from volery_dataplane.launch.kubernetes.failures import called, sentence, system, user
-from volery_dataplane.launch.kubernetes.seen import Container, Seen
-from volery_dataplane.launch.kubernetes.standings import Ended, Leaving, Lingering, Running, Standing
+from volery_dataplane.launch.kubernetes.status import failures
+from volery_dataplane.launch.kubernetes.status.failures import called, sentence, system, user
+from volery_dataplane.launch.kubernetes.status.pod_view import Container, PodView
+from volery_dataplane.launch.kubernetes.status.standings import Ended, Leaving, Lingering, Running, Standing
 
 _NOT_LEFT = 74
 """The exit code of the entry point when it could not leave a verdict."""
@@ -64,23 +64,23 @@ _BROKEN_OFF = re.compile(
 )
 
 
-def end_of(seen: Seen, *, deleted: bool) -> Ended:
+def end_of(view: PodView, *, deleted: bool) -> Ended:
     """How a pod ended that is over, or whose containers that count are.
 
     Args:
-        seen: the pod.
+        view: the pod.
         deleted: whether it was deleted while user code ran, or before.
     """
-    primary, sealing = seen.primary, seen.sealing
+    primary, sealing = view.primary, view.sealing
     if primary is None:
-        return _without_primary(seen)
-    end = primary.end or seen.last_change
+        return _without_primary(view)
+    end = primary.end or view.last_change
     if primary.ended_because == "OOMKilled":
         return Ended(primary.start, end, _out_of_memory(primary), infrastructure=False)
-    failure, infrastructure = _reason(seen, primary, deleted=deleted)
+    failure, infrastructure = _reason(view, primary, deleted=deleted)
     message = sealing.message if sealing is not None else ""
     if not message:
-        message = next((init.message for init in seen.init_containers if init.is_ours and init.message), "")
+        message = next((init.message for init in view.init_containers if init.is_ours and init.message), "")
     # A sidecar speaks for the files; that the program failed is in its exit code.
     overrules = sealing is not primary and primary.exit_code != 0
     return Ended(primary.start, end, failure, infrastructure, message, overrules)
@@ -104,14 +104,14 @@ def deleted_end(name: str, previous: Standing | None, now: int, silent: str = ""
     return Ended(start, now, system(text, "PodDeleted", "Interrupted"), infrastructure=True)
 
 
-def _without_primary(seen: Seen) -> Ended:
-    names = ", ".join(str(container.get("name")) for container in seen.spec.get("containers") or ()) or "none"
+def _without_primary(view: PodView) -> Ended:
+    names = ", ".join(str(container.get("name")) for container in view.spec.get("containers") or ()) or "none"
     text = (
-        f"pod {seen.name!r} has no container {seen.owned.primary!r} that would run the task; it has {names}. "
+        f"pod {view.name!r} has no container {view.owned.primary!r} that would run the task; it has {names}. "
         "Something changed the pod between its creation and now"
     )
     failure = user(text, "PrimaryContainerMissing", recoverable=False)
-    return Ended(None, seen.last_change, failure, infrastructure=False)
+    return Ended(None, view.last_change, failure, infrastructure=False)
 
 
 def _out_of_memory(primary: Container) -> Failure:
@@ -119,18 +119,18 @@ def _out_of_memory(primary: Container) -> Failure:
     return user(text, "OutOfMemory", "OOMKilled")
 
 
-def _reason(seen: Seen, primary: Container, *, deleted: bool) -> tuple[Failure, bool]:
+def _reason(view: PodView, primary: Container, *, deleted: bool) -> tuple[Failure, bool]:
     """Why there is no verdict, and whether the infrastructure is to blame."""
-    if seen.reason == "DeadlineExceeded":
-        text = f"pod {seen.name!r} lived longer than its deadline and was ended by the cluster"
-        return failures.timed_out(sentence(text, seen.message), "TimeoutRunning", "DeadlineExceeded"), False
-    if interrupted := _interrupted(seen):
+    if view.reason == "DeadlineExceeded":
+        text = f"pod {view.name!r} lived longer than its deadline and was ended by the cluster"
+        return failures.timed_out(sentence(text, view.message), "TimeoutRunning", "DeadlineExceeded"), False
+    if interrupted := _interrupted(view):
         return interrupted
     if deleted:
-        text = f"pod {seen.name!r} was deleted, and not by the platform"
+        text = f"pod {view.name!r} was deleted, and not by the platform"
         return system(text, "PodDeleted", "Interrupted", trace=_tail(primary)), True
     if primary.terminated is None:
-        return _never_ran(seen, primary)
+        return _never_ran(view, primary)
     if primary.exit_code == _KILLED:
         text = f"{called(primary)} was killed (exit code 137), and not for want of memory"
         return system(text, "ProcessKilled", "Interrupted", trace=_tail(primary)), True
@@ -141,8 +141,8 @@ def _reason(seen: Seen, primary: Container, *, deleted: bool) -> tuple[Failure, 
         text = f"{called(primary)} could not be started; see that its program is in the image, and executable"
         return user(sentence(text, primary.message), "ProcessExited", "StartError"), False
     if primary.exit_code == 0:
-        return _silent(seen, primary)
-    if primary.exit_code == _NOT_LEFT and seen.sealing is primary:
+        return _silent(view, primary)
+    if primary.exit_code == _NOT_LEFT and view.sealing is primary:
         text = f"{called(primary)} could not leave what the task came to"
         return system(text, "VerdictLost", trace=_tail(primary)), True
     if _NO_ENTRY.search(primary.message):
@@ -152,33 +152,33 @@ def _reason(seen: Seen, primary: Container, *, deleted: bool) -> tuple[Failure, 
         text = f"{called(primary)} was killed by {fault} (exit code {primary.exit_code})"
         return user(text, "ProcessKilled", trace=_tail(primary)), False
     text = f"{called(primary)} ended with exit code {primary.exit_code} before the task returned"
-    if seen.sealing is not primary:
+    if view.sealing is not primary:
         text = f"{called(primary)} ended with exit code {primary.exit_code}"
     tail = _tail(primary)
     return user(sentence(text, failures.last_line(tail)), "ProcessExited", trace=tail), False
 
 
-def _interrupted(seen: Seen) -> tuple[Failure, bool] | None:
-    if seen.reason == "Evicted" and _OWN_FAULT.search(seen.message):
+def _interrupted(view: PodView) -> tuple[Failure, bool] | None:
+    if view.reason == "Evicted" and _OWN_FAULT.search(view.message):
         text = (
-            f"pod {seen.name!r} was evicted since it took more storage than it may; raise ephemeral_storage"
+            f"pod {view.name!r} was evicted since it took more storage than it may; raise ephemeral_storage"
         )
-        return user(sentence(text, seen.message), "Evicted", "OutOfStorage"), False
-    if why := _INTERRUPTIONS.get(seen.reason):
-        text = sentence(f"pod {seen.name!r} was ended: {why}", seen.message)
-        return system(text, seen.reason, "Interrupted"), True
-    if seen.is_true("DisruptionTarget"):
-        told = seen.condition("DisruptionTarget")
+        return user(sentence(text, view.message), "Evicted", "OutOfStorage"), False
+    if why := _INTERRUPTIONS.get(view.reason):
+        text = sentence(f"pod {view.name!r} was ended: {why}", view.message)
+        return system(text, view.reason, "Interrupted"), True
+    if view.is_true("DisruptionTarget"):
+        told = view.condition("DisruptionTarget")
         word = str(told.get("reason") or "")
         code, why = _DISRUPTIONS.get(word, (word or "Evicted", "the cluster wanted it to end"))
-        text = sentence(f"pod {seen.name!r} was ended: {why}", str(told.get("message") or ""))
+        text = sentence(f"pod {view.name!r} was ended: {why}", str(told.get("message") or ""))
         codes = (code, word) if word and word != code else (code,)
         return system(text, *codes, "Interrupted"), True
     return None
 
 
-def _never_ran(seen: Seen, primary: Container) -> tuple[Failure, bool]:
-    for init in seen.init_containers:
+def _never_ran(view: PodView, primary: Container) -> tuple[Failure, bool]:
+    for init in view.init_containers:
         if init.terminated is None or init.exit_code == 0 or init.is_sidecar:
             continue
         tail = _tail(init)
@@ -195,11 +195,11 @@ def _never_ran(seen: Seen, primary: Container) -> tuple[Failure, bool]:
         if init.is_ours:
             return system(text, "InitFailed", trace=tail), True
         return user(text, "InitFailed", trace=tail), False
-    if seen.reason:
-        text = sentence(f"pod {seen.name!r} was refused by its node ({seen.reason})", seen.message)
-        return system(text, "PodRefused", seen.reason), True
-    text = f"pod {seen.name!r} failed, and nothing is known of {called(primary)}; its node may be lost"
-    return system(sentence(text, seen.message), "PodLost", "Interrupted"), True
+    if view.reason:
+        text = sentence(f"pod {view.name!r} was refused by its node ({view.reason})", view.message)
+        return system(text, "PodRefused", view.reason), True
+    text = f"pod {view.name!r} failed, and nothing is known of {called(primary)}; its node may be lost"
+    return system(sentence(text, view.message), "PodLost", "Interrupted"), True
 
 
 def _is_broken_off(container: Container) -> bool:
@@ -207,15 +207,15 @@ def _is_broken_off(container: Container) -> bool:
     return container.ended_because in _NEVER_STARTED and bool(_BROKEN_OFF.search(container.message))
 
 
-def _silent(seen: Seen, primary: Container) -> tuple[Failure, bool]:
+def _silent(view: PodView, primary: Container) -> tuple[Failure, bool]:
     """A primary container that ended well without a verdict."""
-    if seen.sealing is primary:
+    if view.sealing is primary:
         text = f"{called(primary)} ended with exit code 0 before the task returned, as os._exit would end it"
         return user(text, "ProcessExited", trace=_tail(primary)), False
-    text = f"the task's program ended well, and container {seen.owned.verdict!r} did not send its outputs"
-    tail = seen.sealing.message if seen.sealing is not None else ""
-    if seen.sealing is not None and seen.sealing.exit_code:
-        text += f"; it ended with exit code {seen.sealing.exit_code}"
+    text = f"the task's program ended well, and container {view.owned.verdict!r} did not send its outputs"
+    tail = view.sealing.message if view.sealing is not None else ""
+    if view.sealing is not None and view.sealing.exit_code:
+        text += f"; it ended with exit code {view.sealing.exit_code}"
     return system(sentence(text, failures.last_line(tail)), "OutputsNotSent", trace=tail), True
 
 

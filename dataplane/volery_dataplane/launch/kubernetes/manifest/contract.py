@@ -14,7 +14,7 @@ from typing import Any
 
 from volery_rules.quantities import whole
 
-from volery_dataplane.launch.kubernetes.pod_settings import Installation, PodSettings
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Installation, PodSettings
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import AttemptOrder
 

@@ -8,8 +8,8 @@ from typing import Any
 from voleryidl.core.v1.task_pb2 import TaskTemplate
 
 from volery_dataplane.domain.retries import rules
-from volery_dataplane.launch.kubernetes.merging import merged
-from volery_dataplane.launch.kubernetes.pod_settings import Placement, PodSettings
+from volery_dataplane.launch.kubernetes.manifest.merging import merged
+from volery_dataplane.launch.kubernetes.manifest.pod_settings import Placement, PodSettings
 from volery_dataplane.launch.plans import NotRunnable
 from volery_dataplane.worker.ports import AttemptOrder
 
