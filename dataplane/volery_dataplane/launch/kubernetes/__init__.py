@@ -8,7 +8,8 @@ The rooms in the order in which one attempt passes them:
                     for room and make what is not there
     watching        follows all pods of the installation; `inventory` is what is known of them
     status/         how a pod stands, from what the API tells of it; asks nobody
-    lifecycle       what follows from that, and from the time that passes; `pod_events` says why volumes are late
+    lifecycle       what follows from that, and from the time that passes; `pod_events` says why volumes
+                    are late
     logs            follows what the pod writes
     ending          what the attempt came to, by its verdict (`verdicts`); has pods end that are to
     observations    tells the worker
