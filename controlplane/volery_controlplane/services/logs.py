@@ -117,7 +117,7 @@ class Logs:
                 yield replace(row, stream=LogStream.LOG_STREAM_PLATFORM, offset=0, data=text)
                 return
             if data:
-                yield replace(row, offset=offset, data=data)
+                yield replace(row, offset=row.offset + offset, data=data)
             offset += len(data)
             if len(data) < MESSAGE_BYTES:
                 return

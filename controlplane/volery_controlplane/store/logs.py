@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import bindparam, delete, exists, or_, select
+from sqlalchemy import bindparam, delete, exists, func, or_, select
 from sqlalchemy.sql import Executable
 from volery_rules.paths import from_sort_key, sort_key
 
@@ -42,6 +42,13 @@ def _stored(dialect: str) -> Executable:
     return select(exists().where(*(_T.c[name] == bindparam(name) for name in _PLACE[:-1]), _T.c.uri != ""))
 
 
+def _end(dialect: str) -> Executable:
+    end = func.max(_T.c.position + func.length(_T.c.data))
+    return select(func.coalesce(end, 0)).where(
+        *(_T.c[name] == bindparam(name) for name in _PLACE[:-1]), _T.c.uri == ""
+    )
+
+
 def _read(dialect: str) -> Executable:
     return (
         select(*(_T.c[name] for name in _COLUMNS))
@@ -63,6 +70,7 @@ _RESERVE = Statement(_reserve, "key", "count")
 _INSERT = Statement(_insert, *_COLUMNS)
 _REPLACE = Statement(_replace, *_PLACE[:-1])
 _STORED = Statement(_stored, *_PLACE[:-1])
+_END = Statement(_end, *_PLACE[:-1])
 _READ = Statement(_read, "key", "after", "path", "low", "high", "attempt", "any_attempt", "limit")
 
 
@@ -77,7 +85,11 @@ class SqlLogStore:
         self._link = link
 
     def append(self, key: ExecutionKey, rows: Sequence[LogRow]) -> None:
-        """Keeps pieces; a piece of the same place is kept once. A row with a URI replaces pieces."""
+        """Keeps pieces; a piece of the same place is kept once. A row with a URI replaces pieces.
+
+        One that is shorter than they are is no whole log: a node keeps only the newest part of a long one,
+        and a later worker found that. It comes after the pieces then.
+        """
         if not rows:
             return
         reserved = self._link.row(_RESERVE, key, len(rows))
@@ -88,18 +100,31 @@ class SqlLogStore:
         for row in rows:
             serial += 1
             log = (key, sort_key(row.path), row.attempt, row.stream)
+            position = row.offset
             if row.uri:
-                pieces = [piece for piece in pieces if piece[:4] != log]
-                self._link.change(_REPLACE, *log)
+                end = self._end(log, pieces)
+                if end > row.size:
+                    position = end
+                else:
+                    pieces = [piece for piece in pieces if piece[:4] != log]
+                    self._link.change(_REPLACE, *log)
                 whole[log] = False
             elif whole.get(log) is None:
                 found = self._link.row(_STORED, *log)
                 whole[log] = found is not None and bool(found[0])
             if row.uri or not whole[log]:
-                pieces.append((*log, row.offset, serial, row.data, row.uri, row.size, row.time))
+                pieces.append((*log, position, serial, row.data, row.uri, row.size, row.time))
             if row.uri:
                 whole[log] = True
         self._link.change_many(_INSERT, pieces)
+
+    def _end(self, log: Row, pieces: Sequence[Row]) -> int:
+        """How far the pieces of a log go: those that are kept, and those that are about to be."""
+        found = self._link.row(_END, *log)
+        assert found is not None, "a maximum is one row"
+        ends: list[int] = [int(found[0])]
+        ends += [piece[4] + len(piece[6]) for piece in pieces if piece[:4] == log and not piece[7]]
+        return max(ends)
 
     def read(
         self, key: ExecutionKey, path: str, attempt: int, after_serial: int, limit: int

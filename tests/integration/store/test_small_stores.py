@@ -216,6 +216,25 @@ async def test_a_whole_log_replaces_its_pieces_for_good(database: SqlDatabase) -
     assert rows[2].size == 4
 
 
+async def test_a_log_whose_beginning_its_node_had_thrown_away_does_not_replace_it(
+    database: SqlDatabase,
+) -> None:
+    """A worker that takes a pod over reads what is left of its log, which may be the newest part alone."""
+    key = await database.transact(insert)
+    early = [piece("n1", 0, b"first "), piece("n1", 6, b"second "), piece("n1", 0, b"other", stream=2)]
+    rest = piece("n1", 0, b"", uri="file:///log", size=5)
+    await database.transact(lambda tx: tx.logs.append(key, early))
+    for _ in range(2):  # it may be told twice
+        await database.transact(lambda tx: tx.logs.append(key, [rest]))
+    rows = await database.read(lambda tx: tx.logs.read(key, "", 0, 0, 9))
+    assert texts(rows) == [b"first ", b"second ", b"other", b"file:///log"]
+    assert rows[-1].offset == 13
+    await database.transact(
+        lambda tx: tx.logs.append(key, [piece("n2", 0, b"long"), piece("n2", 0, b"", uri="u", size=2)])
+    )
+    assert texts(await database.read(lambda tx: tx.logs.read(key, "n2", 0, 0, 9))) == [b"long", b"u"]
+
+
 async def test_who_follows_a_log_misses_nothing(database: SqlDatabase) -> None:
     """Serials rise in the order of commits: a reader never finds a smaller one later."""
     key = await database.transact(insert)
