@@ -197,9 +197,9 @@ async def test_an_attempt_that_is_cancelled_while_its_verdict_is_waited_for_is_w
     server.logs[place[1]].put_nowait(b"")
     line = seal_elsewhere(verdict_of(order, 1), f"{order.storage_prefix}/verdict.pb")
     await server.stands(place, phase="Succeeded", containerStatuses=[ended(message=f"{line}\n")])
-    held = launcher._holding.of(order.key)
-    assert held is not None
-    await server.until(lambda: held.is_over)
+    attempt = launcher._attempts.of(order.key)
+    assert attempt is not None
+    await server.until(lambda: attempt.is_over)
     launcher.cancel([order.key])
     assert isinstance(await end_of(hands, order), Cancelled)
 
