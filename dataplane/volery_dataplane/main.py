@@ -42,6 +42,9 @@ from volery_dataplane.worker.worker_settings import WorkerSettings
 
 log = structlog.get_logger(__name__)
 
+LAST_UPLOADS = 15.0
+"""Seconds that logs get to be stored at the end: a store that is away must not hold up the goodbye."""
+
 
 @contextmanager
 def exclusive(state: Path, worker_id: str) -> Iterator[None]:
@@ -150,7 +153,7 @@ async def run(settings: Settings) -> None:
     await asyncio.wait([serving, stopping], return_when=asyncio.FIRST_COMPLETED)
     is_broken = serving.done()  # it ends only by a defect
     await worker.drain(0 if is_broken else settings.drain_grace)
-    await logs.settle()
+    await logs.settle(LAST_UPLOADS)
     if not is_broken:
         await worker.leave()
     for task in (serving, announcing, stopping, lagging):

@@ -52,9 +52,16 @@ class LogShipper:
                 self._uploads.add(task)
                 task.add_done_callback(self._uploads.discard)
 
-    async def settle(self) -> None:
-        """Waits for the uploads that are under way."""
-        await asyncio.gather(*self._uploads, return_exceptions=True)
+    async def settle(self, patience: float) -> None:
+        """Waits for the uploads that are under way, but no longer than so many seconds; the rest is lost."""
+        if not self._uploads:
+            return
+        _, late = await asyncio.wait(self._uploads, timeout=patience)
+        if late:
+            log.warning("logs were not stored before the end", count=len(late))
+        for task in late:
+            task.cancel()
+        await asyncio.gather(*late, return_exceptions=True)
 
     async def _store(self, piece: LogPiece, send: Callable[[WorkRequest], None]) -> None:
         uri = self._place(piece)

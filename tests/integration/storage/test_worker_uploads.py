@@ -114,7 +114,21 @@ async def test_logs_that_a_store_does_not_take_do_not_keep_inputs_from_it(
     finally:
         store.answers.set()
         await inputs
-        await logs.settle()
+        await logs.settle(PATIENCE)
     stored = {each.path for told in sent for batch in told.log_batch.logs for each in batch.stored}
     assert stored == {f"n{number}" for number in range(200)}
     assert not os.listdir(tmp_path)
+
+
+async def test_a_worker_that_ends_does_not_wait_for_ever_for_logs_that_a_store_does_not_take(
+    store: SilentStore, threads: int, tmp_path: Path
+) -> None:
+    logs = LogShipper(CarriedBlobs(ToStore(store)), lambda piece: f"s3://b/logs/{piece.key.path}")
+    path = tmp_path / "log"
+    await asyncio.to_thread(path.write_bytes, b"said\n")
+    sent: list[WorkRequest] = []
+    logs.ship([LogPiece(AttemptKey(1, "n0", 1, 1), Stream.STDOUT, 0, b"", str(path), 5)], 1, sent.append)
+    await store.until(1, "/logs/")
+    async with asyncio.timeout(PATIENCE):
+        await logs.settle(0.1)
+    assert not sent
