@@ -29,7 +29,7 @@ from model.network import Stream
 from model.world import Execution, WorkerProcess, World
 from volery_controlplane.domain.records import ExecutionKey
 from volery_controlplane.services.ports import Transaction
-from volery_controlplane.services.work import WorkerSession
+from volery_controlplane.services.worker_sessions import WorkerSession
 from volery_dataplane.worker.ports import AttemptKey, Started
 from volery_rules.phases import TERMINAL_EXECUTION_PHASES
 from voleryidl.core.v1.reason_pb2 import ErrorReason

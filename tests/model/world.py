@@ -41,7 +41,8 @@ from volery_controlplane.services.listening import Listening
 from volery_controlplane.services.projects import Tenancy
 from volery_controlplane.services.streams import WorkStreams
 from volery_controlplane.services.wakeups import LocalWakeups
-from volery_controlplane.services.work import WorkerSession, WorkService, WorkSettings
+from volery_controlplane.services.work import WorkService, WorkSettings
+from volery_controlplane.services.worker_sessions import WorkerSession
 from volery_dataplane.worker.logs import LogShipper
 from volery_dataplane.worker.ports import (
     AttemptKey,

@@ -33,7 +33,8 @@ from volery_controlplane.services.assignments import PAGE_BYTES, Claim
 from volery_controlplane.services.listening import SLOW_SCAN
 from volery_controlplane.services.placement import Place
 from volery_controlplane.services.ports import Wakeup, Wakeups
-from volery_controlplane.services.work import WorkerSession, WorkService
+from volery_controlplane.services.work import WorkService
+from volery_controlplane.services.worker_sessions import WorkerSession
 
 log = structlog.get_logger(__name__)
 

@@ -21,7 +21,8 @@ from voleryidl.worker.v1.worker_service_pb2 import ExecutionLogs, Goodbye, Renew
 from volery_controlplane.domain.errors import Invalid, Transient
 from volery_controlplane.services.dispatch import Dispatcher
 from volery_controlplane.services.log_line import LogLine
-from volery_controlplane.services.work import WorkerSession, WorkService
+from volery_controlplane.services.work import WorkService
+from volery_controlplane.services.worker_sessions import WorkerSession
 
 log = structlog.get_logger(__name__)
 

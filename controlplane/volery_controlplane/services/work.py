@@ -3,8 +3,8 @@
 One method per message of the `Work` stream. `report` is the hot path: one wave, one transaction, one
 acknowledgement; a refused report of one execution leaves the others of its wave untouched.
 
-It is long since these messages are one protocol over the same sessions; handing out is in `assignments`, and
-what one wave does to the database in `waves`.
+It is long since these messages are one protocol over the same sessions (`worker_sessions`); handing out is in
+`assignments`, what one wave does to the database in `waves`, and what is only read in `worker_reads`.
 """
 
 from __future__ import annotations
@@ -31,11 +31,9 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     Welcome,
 )
 
-from volery_controlplane.domain.errors import Invalid, NotFound, Stale
+from volery_controlplane.domain.errors import Invalid, NotFound
 from volery_controlplane.domain.records import (
-    AttemptRef,
     ExecutionKey,
-    ExecutionName,
     LogRow,
     Micros,
     SessionRecord,
@@ -46,7 +44,6 @@ from volery_controlplane.domain.reports import (
 )
 from volery_controlplane.services.assignments import (
     Claim,
-    claim_for,
     inbox_entries,
     pages,
     patiently,
@@ -55,9 +52,9 @@ from volery_controlplane.services.measures import Measures
 from volery_controlplane.services.ports import Database, Transaction, Wakeups
 from volery_controlplane.services.spans import ExecutionSpans
 from volery_controlplane.services.uses import note_orphans
-from volery_controlplane.services.value_runs import runs, to_output
-from volery_controlplane.services.values import INPUTS, OUTPUTS
 from volery_controlplane.services.waves import WaveOutcome, commit_wave
+from volery_controlplane.services.worker_reads import live_attempts, values
+from volery_controlplane.services.worker_sessions import WorkerSession, claim_all
 
 MOST_ATTEMPTS = 1_000
 """How many attempts may be asked after at once."""
@@ -79,41 +76,6 @@ class WorkSettings:
     platform_resources: PlatformResources = field(default_factory=PlatformResources)
 
 
-@dataclass(slots=True)
-class WorkerSession:
-    """A worker's session, as one control plane sees it while the stream is open.
-
-    `capacity` is how many more executions it takes; none once it is `draining`. `attempts` is how many
-    attempts it has places for, `claiming` how many it may be given by the claims under way, `placing` how
-    many executions are being created for it. `inbox_sent` has
-    what the worker knows it holds, with how far each inbox was pushed down, so that nothing is pushed
-    twice or before the execution itself; `inbox_waits` says that something was not pushed for that reason.
-    Only the event loop writes here.
-    """
-
-    session_id: str
-    worker_id: str
-    pools: Sequence[str]
-    secret: bytes = field(repr=False)  # the installation's
-    capacity: int = 0
-    attempts: int = 0
-    claiming: int = 0
-    placing: int = 0
-    draining: bool = False
-    is_over: bool = False  # its stream has ended
-    inbox_sent: dict[int, int] = field(default_factory=dict)
-    inbox_waits: bool = False
-
-    def takes(self, executions: int, attempts: int) -> None:
-        """Its worker says how many more it takes; what is under way to it is among them."""
-        self.capacity = executions - self.claiming - self.placing
-        self.attempts = attempts
-
-    def claim(self, tx: Transaction, limit: int) -> list[Claim]:
-        """Claims for this session; who delivers them counts them."""
-        return claim_for(tx, self.session_id, self.worker_id, self.pools, limit, self.secret)
-
-
 @dataclass(frozen=True, slots=True)
 class Claimed:
     """What came of a round of claims.
@@ -126,15 +88,6 @@ class Claimed:
 
     given: Sequence[tuple[WorkerSession, Sequence[Claim]]] = ()
     is_short: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class _Given:
-    session: WorkerSession
-    free: int
-    claims: Sequence[Claim]
-    is_alive: bool
-    is_short: bool
 
 
 class WorkService:
@@ -260,7 +213,7 @@ class WorkService:
             if outcome.given_back:
                 session.draining, session.capacity = True, 0
             else:
-                _add_room(session, room)
+                session.gets_back(room)
             if len(outcome.let_go) > len(outcome.ended):
                 self._wakeups.notify_parked()
             if outcome.given_back:
@@ -332,21 +285,11 @@ class WorkService:
             session.capacity = 0
             session.claiming += free
 
-        def intention(tx: Transaction) -> list[_Given]:
-            given: list[_Given] = []
-            for session, free in room:
-                claims = session.claim(tx, free)
-                record = None if claims else tx.sessions.get(session.session_id)
-                is_alive = bool(claims) or not (record is None or record.ended)
-                is_short = is_alive and len(claims) < free and tx.executions.is_ready(session.pools)
-                given.append(_Given(session, free, claims, is_alive, is_short))
-            return given
-
         try:
-            outcome = await self._database.transact(intention)
+            outcome = await self._database.transact(partial(claim_all, room=room))
         except BaseException:
             for session, free in room:
-                _add_room(session, free)
+                session.gets_back(free)
             raise
         finally:
             for session, free in room:
@@ -356,7 +299,7 @@ class WorkService:
             if not each.is_alive:  # its worker learns of it when it renews, if it lives at all
                 session.capacity = 0
                 continue
-            _add_room(session, each.free - len(each.claims))
+            session.gets_back(each.free - len(each.claims))
             if session.capacity > 0 and not session.pools and not each.is_short:
                 self._backlog = False  # it could have had more, so there is no more
         return Claimed(
@@ -457,43 +400,13 @@ class WorkService:
         """Which of some attempts have begun and not ended, in their order; raises Invalid."""
         if len(attempts) > MOST_ATTEMPTS:
             raise Invalid(f"{len(attempts)} attempts are asked after at once; {MOST_ATTEMPTS} is the most")
-        refs = [
-            AttemptRef(
-                ExecutionName(name.execution_id.project, name.execution_id.domain, name.execution_id.name),
-                name.execution_uid,
-                name.path,
-                name.attempt,
-            )
-            for name in attempts
-        ]
-        return await self._database.read(lambda tx: tx.executions.live(refs))
+        return await self._database.read(partial(live_attempts, attempts=attempts))
 
     async def values(
         self, key: int, fencing_token: int, refs: Sequence[ValueRef]
     ) -> list[NodeOutput | ItemValues]:
         """Values of an execution that the caller holds; raises Stale when it does not."""
-
-        def query(tx: Transaction) -> list[NodeOutput | ItemValues]:
-            execution = ExecutionKey(key)
-            if tx.executions.token(execution) != fencing_token:
-                raise Stale("this execution belongs to another holder now")
-            found: list[NodeOutput | ItemValues] = []
-            for ref in refs:
-                if ref.items:
-                    found.extend(runs(ref.path, tx.executions.item_contents(execution, ref.path, ref.name)))
-                else:
-                    direction = OUTPUTS if ref.path else INPUTS
-                    rows = tx.executions.values(execution, ref.path, direction, ref.name)
-                    found.extend(to_output(row) for row in rows)
-            return found
-
-        return await self._database.read(query)
-
-
-def _add_room(session: WorkerSession, executions: int) -> None:
-    """Gives room back that was taken off and not used."""
-    if not session.draining:
-        session.capacity += executions
+        return await self._database.read(partial(values, key=key, fencing_token=fencing_token, refs=refs))
 
 
 def _log_rows(item: ExecutionLogs, now: Micros) -> list[LogRow]:

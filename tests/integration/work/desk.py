@@ -29,7 +29,8 @@ from volery_controlplane.services.dispatch import Dispatcher
 from volery_controlplane.services.ports import Transaction
 from volery_controlplane.services.values import INPUTS
 from volery_controlplane.services.wakeups import LocalWakeups
-from volery_controlplane.services.work import WorkerSession, WorkService, WorkSettings
+from volery_controlplane.services.work import WorkService, WorkSettings
+from volery_controlplane.services.worker_sessions import WorkerSession
 from volery_controlplane.store.database import SqlDatabase
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.literals_pb2 import Literal

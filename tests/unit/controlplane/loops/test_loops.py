@@ -13,7 +13,8 @@ from volery_controlplane.loops.leases import expire_leases, wake_parked
 from volery_controlplane.services.dispatch import RETRY, SLOW_SCAN, Dispatcher
 from volery_controlplane.services.ports import Transaction
 from volery_controlplane.services.wakeups import LocalWakeups
-from volery_controlplane.services.work import WorkerSession, WorkService, WorkSettings
+from volery_controlplane.services.work import WorkService, WorkSettings
+from volery_controlplane.services.worker_sessions import WorkerSession
 from voleryidl.worker.v1.worker_service_pb2 import WorkResponse
 
 T = TypeVar("T")
