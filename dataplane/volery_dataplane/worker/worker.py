@@ -11,7 +11,7 @@ The way of one attempt: `received(assignment)` makes a walk → `_turn` admits a
 
 This module is long since all of it reads and writes one state, what is held, changed and in flight,
 whose rules must be seen together; what has a state of its own is apart (`taking`, `walking`, `places`,
-`alarms`).
+`alarms`), and so is what only looks at one walk (`releasing`).
 """
 
 from __future__ import annotations
@@ -27,14 +27,11 @@ from voleryidl.worker.v1.worker_service_pb2 import (
     AcknowledgementBatch,
     Assignment,
     Capacity,
-    Drain,
     ExecutionInbox,
     ExecutionReport,
     Goodbye,
     HeldExecution,
     Hello,
-    Park,
-    Release,
     Renewal,
     ReportBatch,
     Welcome,
@@ -57,6 +54,7 @@ from volery_dataplane.worker.ports import (
     LogPiece,
     Observation,
 )
+from volery_dataplane.worker.releasing import release_of
 from volery_dataplane.worker.spans import AttemptSpans
 from volery_dataplane.worker.taking import Taking
 from volery_dataplane.worker.walking import Walking, condemnation
@@ -409,7 +407,7 @@ class Worker:
         if wave.fetches or wave.blobs:
             self._taking.fetch(walking, wave.fetches, wave.blobs, self)
         self._intended(walking, wave)
-        release = self._release(walking, now)
+        release = release_of(walking, now, self._settings.park_after, draining=self._draining)
         told = walking.inbox_position == walking.inbox_reported
         if not wave.must_be_reported and release is None and told:
             # Committed before: only the cache's answer, or the inputs of what is adopted, were waited for.
@@ -426,24 +424,6 @@ class Worker:
         """Counts the starts of a wave as under way, from before it is committed."""
         self._places.take(walking, wave)
         self._alarms.note(walking)
-
-    def _release(self, walking: Walking, now: int) -> Release | None:
-        """Whether to let go of an execution: parked, when it only waits; drained, when nothing runs."""
-        if walking.live or walking.fetching or walking.walk.terminal:
-            return None
-        if self._draining:
-            return Release(drain=Drain())
-        parkable = walking.walk.parkable(now)
-        if parkable is None or walking.unparkable_at == walking.inbox_position:
-            return None
-        if parkable.wake_time is None:
-            return Release(park=Park())
-        if parkable.wake_time - now < self._settings.park_after * 1_000_000:
-            return None
-        release = Release(park=Park())
-        release.park.wake_time.FromMicroseconds(parkable.wake_time)
-        release.park.wake_after.FromMicroseconds(parkable.wake_time - now)
-        return release
 
     def _send_reports(self, reports: Iterable[ExecutionReport]) -> None:
         self._batch_number += 1
