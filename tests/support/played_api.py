@@ -90,6 +90,7 @@ class PlayedApi:
         self.connections: set[Any] = set()
         self.answers: list[tuple[Matching, web.Response]] = []
         self._pauses: list[Pause] = []
+        self._followed: set[str] = set()
         self._watches: list[asyncio.Queue[dict[str, Any]]] = []
         self._history: list[dict[str, Any]] = []
         self._version = 100
@@ -269,7 +270,13 @@ class PlayedApi:
             self._watches.remove(events)
 
     async def _log(self, request: web.Request, name: str) -> web.StreamResponse:
-        return await _streamed(request, self.logs[name], lambda line: line)
+        queue = self.logs[name]
+        if name in self._followed:  # to its end, and what is there now is all
+            queue.put_nowait(b"")
+        response = await _streamed(request, queue, lambda line: line)
+        if "follow" in request.query:
+            self._followed.add(name)
+        return response
 
 
 async def _streamed(

@@ -96,3 +96,20 @@ async def test_a_log_that_is_refused_for_now_leaves_its_place_to_others_until_it
             each.cancel()
         await asyncio.gather(*waiting, return_exceptions=True)
     assert said == {key(READERS): b"said\n"}
+
+
+async def test_lines_that_reach_the_file_after_the_followed_stream_has_ended_are_read(
+    server: PlayedApi, tmp_path: Path
+) -> None:
+    said: list[bytes] = []
+    first, last = b"2026-01-01T00:00:00.000000001Z first\n", b"2026-01-01T00:00:00.000000002Z last\n"
+    queue = server.logs["pod-1"] = asyncio.Queue()
+    for piece in (first, b"", first, last):  # the stream ends, and who reads again is told all
+        queue.put_nowait(piece)
+    async with reading(
+        server, tmp_path, 30.0, lambda pieces: said.extend(piece.data for piece in pieces)
+    ) as logs:
+        logs.begun(key(1), "played", "pod-1", "primary", adopted=False)
+        await server.until(lambda: server.of(of([1])))
+        await asyncio.gather(*finish(logs, [1]))
+    assert b"".join(said) == b"first\nlast\n"

@@ -107,6 +107,7 @@ class _Followed:
     ended: asyncio.Event = field(default_factory=asyncio.Event)
     is_left: bool = False  # nobody follows it any more, whatever becomes of its stream
     task: asyncio.Task[None] | None = None
+    is_missing: bool = False  # there is no log
     is_over: bool = False  # handed over, or somebody else's
 
     def leave(self) -> None:
@@ -139,7 +140,11 @@ class PodLogs:
         self._fill()
 
     async def finish(self, key: AttemptKey, namespace: str, name: str, container: str) -> None:
-        """A container has ended: returns when all its output is handed over, or is not to be had."""
+        """A container has ended: returns when all its output is handed over, or is not to be had.
+
+        What was followed is read on once more: a node ends a stream when it holds the container for ended,
+        and the last lines may still be on their way to the file then.
+        """
         followed = self._followed.get(key)
         if followed is None:
             followed = self._followed[key] = _Followed(key, namespace, name, container, adopted=False)
@@ -148,11 +153,10 @@ class PodLogs:
         try:
             if followed.task is not None:
                 await asyncio.wait([followed.task], timeout=self._settings.patience / 2)
-            if followed.task is None:
-                await self._read_rest(followed)
-            elif not followed.task.done():
-                followed.leave()
-                await asyncio.wait([followed.task])
+                if not followed.task.done():
+                    followed.leave()
+                    await asyncio.wait([followed.task])
+            if not followed.is_missing:
                 await self._read_rest(followed)
         except (TimeoutError, ApiRefusal) as problem:
             log.info("a log was not read to its end", pod=name, why=repr(problem))
@@ -216,6 +220,7 @@ class PodLogs:
             except ApiRefusal as refusal:
                 is_whole = False
                 if refusal.status in _MISSING and followed.ended.is_set():
+                    followed.is_missing = True
                     return
             if is_whole and await _within(followed.ended, _PAUSE):
                 return
