@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-import pytest
 from support.played_api import PlayedApi, Request
 from volery_dataplane.launch.kubernetes.api import Api
 from volery_dataplane.launch.kubernetes.launch_settings import ApiSettings, LogSettings
@@ -16,12 +15,6 @@ from volery_dataplane.worker.ports import AttemptKey, LogPiece
 
 PATIENCE = 30.0
 LINE = b"2026-01-01T00:00:00.000000001Z said\n"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[PlayedApi]:
-    async with PlayedApi().serving() as server:
-        yield server
 
 
 @asynccontextmanager
@@ -105,6 +98,24 @@ async def test_lines_that_reach_the_file_after_the_followed_stream_has_ended_are
     first, last = b"2026-01-01T00:00:00.000000001Z first\n", b"2026-01-01T00:00:00.000000002Z last\n"
     queue = server.logs["pod-1"] = asyncio.Queue()
     for piece in (first, b"", first, last):  # the stream ends, and who reads again is told all
+        queue.put_nowait(piece)
+    async with reading(
+        server, tmp_path, 30.0, lambda pieces: said.extend(piece.data for piece in pieces)
+    ) as logs:
+        logs.begun(key(1), "played", "pod-1", "primary", adopted=False)
+        await server.until(lambda: server.of(of([1])))
+        await asyncio.gather(*finish(logs, [1]))
+    assert b"".join(said) == b"first\nlast\n"
+
+
+async def test_a_line_in_the_middle_of_which_the_followed_stream_ended_is_read_again(
+    server: PlayedApi, tmp_path: Path
+) -> None:
+    """An API server ends the answer as if it were whole when it loses the node."""
+    said: list[bytes] = []
+    first, last = b"2026-01-01T00:00:00.000000001Z first\n", b"2026-01-01T00:00:00.000000002Z last\n"
+    queue = server.logs["pod-1"] = asyncio.Queue()
+    for piece in (first + last[:-3], b"", first, last):
         queue.put_nowait(piece)
     async with reading(
         server, tmp_path, 30.0, lambda pieces: said.extend(piece.data for piece in pieces)

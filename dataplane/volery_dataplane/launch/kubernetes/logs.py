@@ -263,18 +263,22 @@ class PodLogs:
         followed.at.again()
         path = f"{pods_path(followed.namespace, followed.name)}/log?{query}"
         async with self._api.stream(path, quiet=None) as chunks:
-            await self._take(followed, chunks)
+            rest = await self._take(followed, chunks)
+        # A followed stream that ends within a line may have lost its node, which the API server does not
+        # say: the line is read again. A last one without its end is taken when the container has ended.
+        if rest and not follow and (text := followed.at.take(rest)) is not None:
+            self._write(followed, text)
         return True
 
-    async def _take(self, followed: _Followed, chunks: AsyncIterator[bytes]) -> None:
+    async def _take(self, followed: _Followed, chunks: AsyncIterator[bytes]) -> bytes:
+        """Writes whole lines; what follows the last of them."""
         rest = b""
         async for chunk in chunks:
             *whole, rest = (rest + chunk).split(b"\n")
             texts = [text for line in whole if (text := followed.at.take(line)) is not None]
             if texts:
                 self._write(followed, b"\n".join([*texts, b""]))
-        if rest and (text := followed.at.take(rest)) is not None:
-            self._write(followed, text)
+        return rest
 
     def _write(self, followed: _Followed, data: bytes) -> None:
         if followed.is_over:
