@@ -1,7 +1,7 @@
 """Gets the programs of a cluster, from Debian's packages and by Go, and keeps them outside the checkout.
 
-Nothing is installed on the machine: packages are downloaded and unpacked, Kubernetes is built as tools of the
-Go module beside this file, both into directories whose names tell what made them.
+Nothing is installed on the machine: packages are downloaded and unpacked, Kubernetes and containerd are built
+as tools of the Go modules beside this file, all into directories whose names tell what made them.
 """
 
 from __future__ import annotations
@@ -27,12 +27,18 @@ STAMPS = tuple(
 )
 """What makes Kubernetes' programs say their version."""
 
+CONTAINERD = Path(__file__).parent / "containerd"
+CONTAINERD_VERSION = "1.7.33"
+"""Not a distribution's: before 1.6.22 the end of a container's output may be lost with its process."""
+
 PACKAGES = (
-    *("containerd", "runc", "containernetworking-plugins", "etcd-server"),
+    *("runc", "containernetworking-plugins", "etcd-server"),
     *("nftables", "conntrack", "iproute2", "busybox-static"),
 )
-NEEDED = ("containerd", "containerd-shim-runc-v2", "ctr", "runc", "etcd", "nft", "ip")
+NEEDED = ("runc", "etcd", "nft", "ip")
 """What must be found in the packages or on the machine."""
+
+BUILT = ("kube-apiserver", "kubelet", "containerd", "containerd-shim-runc-v2", "ctr")
 
 KEPT_OUT = ("libc6_", "libc-bin_")
 """Packages that must be the machine's own: its loader knows no other C library."""
@@ -43,6 +49,7 @@ class Programs:
     """Where they are."""
 
     kubernetes: Path
+    containerd: Path
     packages: Path
 
     @property
@@ -51,7 +58,9 @@ class Programs:
         own = [
             str(self.packages / place) for place in ("usr/local/sbin", "usr/sbin", "usr/bin", "sbin", "bin")
         ]
-        path = os.pathsep.join([str(self.kubernetes), *own, "/usr/sbin", "/usr/bin", "/sbin", "/bin"])
+        path = os.pathsep.join(
+            [str(self.kubernetes), str(self.containerd), *own, "/usr/sbin", "/usr/bin", "/sbin", "/bin"]
+        )
         libraries = [
             str(place)
             for below in ("usr/lib", "lib")
@@ -91,8 +100,9 @@ def missing() -> list[str]:
 
 def obtain() -> Programs:
     """All of them; minutes the first time, milliseconds after that."""
-    programs = Programs(_kubernetes(), _packages())
-    for name in (*NEEDED, "kube-apiserver", "kubelet"):
+    containerd = go_programs.go_tools(CONTAINERD, "containerd", CONTAINERD_VERSION)
+    programs = Programs(_kubernetes(), containerd, _packages())
+    for name in (*NEEDED, *BUILT):
         programs.find(name)
     return programs
 
