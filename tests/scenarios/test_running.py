@@ -4,6 +4,7 @@ import grpc
 import pytest
 from scenarios.conftest import Cluster, literal
 from support.judge import judge_execution
+from support.log_pieces import Logs, place
 from support.packages import (
     DOMAIN,
     INTEGER,
@@ -163,8 +164,9 @@ def test_what_a_task_prints_can_be_read_afterwards(cluster: Cluster) -> None:
 def test_a_megabyte_of_output_is_kept_whole(cluster: Cluster) -> None:
     cluster.register(chain("loud", 1, "loud"), tasks=[task("loud")], version="loud")
     answer = cluster.create("loud", x=2_000_000)
-    chunks = cluster.logs(answer.execution.id, "n0", follow=True)
-    assert sum(len(chunk.data) for chunk in chunks) == 2_000_000
+    found: Logs = {}
+    place(cluster.logs(answer.execution.id, "n0", follow=True), found)
+    assert sum(map(len, found.values())) == 2_000_000
 
 
 def test_a_cached_result_is_used_again_and_tells_where_it_came_from(cluster: Cluster) -> None:

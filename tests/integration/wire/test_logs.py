@@ -5,6 +5,7 @@ from typing import Any
 
 import grpc
 from support.hand_worker import HandWorker, execution_event, node_event
+from support.log_pieces import Logs, place
 from support.packages import chain, package
 from support.wire import Wire, execution_id, refused
 from volery_controlplane.settings import Settings
@@ -27,16 +28,19 @@ async def started(wire: Wire, worker: HandWorker) -> tuple[Execution, Assignment
 
 
 async def text_of(call: Any) -> bytes:
-    return b"".join([chunk.data async for message in call for chunk in message.chunks])
+    found: Logs = {}
+    async for message in call:
+        place(message.chunks, found)
+    return b"".join(found.values())
 
 
 async def kept(wire: Wire, execution: Execution, text: bytes) -> None:
     """Follows a log until this is kept of it: no message says so, and no report waits for it."""
     call = wire.executions.TailLogs(TailLogsRequest(execution_id=execution.id, follow=True))
-    found = b""
-    while len(found) < len(text):
-        found += b"".join(chunk.data for chunk in (await call.read()).chunks)
-    assert found == text
+    found: Logs = {}
+    while sum(map(len, found.values())) < len(text):
+        place((await call.read()).chunks, found)
+    assert b"".join(found.values()) == text
     call.cancel()
 
 
@@ -109,6 +113,27 @@ async def test_a_whole_log_in_the_store_is_read_through_the_same_call(
     await kept(wire, execution, whole.read_bytes())
     request = TailLogsRequest(execution_id=execution.id)
     assert await text_of(wire.executions.TailLogs(request)) == whole.read_bytes()
+
+
+async def test_who_follows_gets_a_whole_log_with_what_it_has_in_the_same_places(
+    wire: Wire, worker: HandWorker, settings: Settings
+) -> None:
+    execution, assignment = await started(wire, worker)
+    whole = settings.storage / "n0.log"
+    whole.write_bytes(b"first and second")
+    call = wire.executions.TailLogs(TailLogsRequest(execution_id=execution.id, follow=True))
+    await worker.log(assignment, "n0", b"first ")
+    found: Logs = {}
+    place((await call.read()).chunks, found)
+    stored = StoredLog(
+        path="n0", attempt=1, stream=LogStream.LOG_STREAM_STDOUT, uri=whole.as_uri(), size_bytes=16
+    )
+    await _store(worker, assignment, stored)
+    (chunk,) = (await call.read()).chunks
+    assert (chunk.offset, chunk.data) == (0, b"first and second")
+    place([chunk], found)
+    assert list(found.values()) == [b"first and second"]
+    call.cancel()
 
 
 async def test_a_log_that_is_lost_or_elsewhere_is_told_in_its_place(

@@ -213,7 +213,9 @@ class ExecutionServiceServicer:
 
     def TailLogs(self, request, context):
         """TailLogs streams what attempts wrote, as far as it is known, and on
-        request what they write from then on.
+        request what they write from then on. A piece may come again, most of all
+        in the whole log that takes the place of its pieces once it is kept: who
+        joins pieces goes by their offsets.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

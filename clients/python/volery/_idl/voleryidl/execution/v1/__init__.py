@@ -1571,7 +1571,9 @@ class ExecutionServiceStub(betterproto2_grpclib.ServiceStub):
     ) -> "AsyncIterator[TailLogsResponse]":
         """
         TailLogs streams what attempts wrote, as far as it is known, and on
-        request what they write from then on.
+        request what they write from then on. A piece may come again, most of all
+        in the whole log that takes the place of its pieces once it is kept: who
+        joins pieces goes by their offsets.
         """
 
         async for response in self._unary_stream(
