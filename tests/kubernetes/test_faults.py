@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import Any
 
 import kubernetes
 import pytest
 import urllib3
-from kubernetes import client
+from kubernetes import client, watch
 from kubernetes.client.exceptions import ApiException
 from support.cluster import pods
 from support.cluster.between import Between
@@ -89,18 +90,25 @@ def test_a_watch_that_is_cut_ends_and_a_new_one_goes_on(
 
     with (
         contextlib.suppress(urllib3.exceptions.HTTPError, ConnectionError),
-        pods.events(spoiled.list_namespaced_config_map, namespace, resource_version=version) as events,
+        contextlib.closing(_watch(spoiled, namespace, version)) as events,
     ):
         for event in events:
             names.append(event["object"].metadata.name)
             version = event["object"].metadata.resource_version
             assert between.cut() == 1
     core.create_namespaced_config_map(namespace, {"metadata": {"name": "second"}})
-    with pods.events(spoiled.list_namespaced_config_map, namespace, resource_version=version) as events:
+    with contextlib.closing(_watch(spoiled, namespace, version)) as events:
         names.append(next(events)["object"].metadata.name)
 
     assert names == ["first", "second"]
     assert sum(request.is_watch for request in between.seen) == 2
+
+
+def _watch(core: client.CoreV1Api, namespace: str, version: str) -> Generator[dict[str, Any], None, None]:
+    """One watch, which ends with its connection."""
+    return watch.Watch().stream(
+        core.list_namespaced_config_map, namespace, resource_version=version, timeout_seconds=pods.PATIENCE
+    )
 
 
 def test_the_proxy_answers_in_the_servers_place_as_often_as_it_was_told(

@@ -28,6 +28,10 @@ OWN = ("Content-Type", "Accept", "Accept-Encoding", "User-Agent")
 CLOSING_TURNS = 10
 """Turns of the loop within which aborted connections are closed."""
 
+LONGER_THAN_A_TEST = 3600.0
+"""Seconds for which connections are kept: one that is closed for its idleness says a farewell of its own, in
+the middle of which the loop may stop."""
+
 HOP = frozenset({"connection", "transfer-encoding", "keep-alive", "host", "content-length", "upgrade"})
 
 
@@ -161,7 +165,9 @@ class Between:
         timeout = aiohttp.ClientTimeout(total=None)
         self._plain, self._as_admin = (
             aiohttp.ClientSession(
-                timeout=timeout, connector=aiohttp.TCPConnector(ssl=context, limit=0), auto_decompress=False
+                timeout=timeout,
+                connector=aiohttp.TCPConnector(ssl=context, limit=0, keepalive_timeout=LONGER_THAN_A_TEST),
+                auto_decompress=False,
             )
             for context in (upstream, named)
         )
