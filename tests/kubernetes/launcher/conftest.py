@@ -41,7 +41,12 @@ async def stage(cluster: Any, rights: WorkerRights, tmp_path: Path) -> AsyncIter
 
 
 @pytest.fixture
-async def own_stage(own_cluster: Cluster, own_rights: WorkerRights, tmp_path: Path) -> AsyncIterator[Stage]:
+async def own_stage(
+    own_cluster: Cluster,
+    own_rights: WorkerRights,
+    between: Between,  # its end comes after that of launchers, which have last calls to make through it
+    tmp_path: Path,
+) -> AsyncIterator[Stage]:
     """The same on a cluster that may be broken."""
     async with staged(own_cluster, own_rights, tmp_path) as stage:
         yield stage
