@@ -5,6 +5,7 @@ from __future__ import annotations
 import psutil
 import pytest
 from scenarios.conftest import Cluster, literal
+from support.files_below import size_below
 from support.packages import INTEGER, INTEGERS, promise, task, task_node, workflow
 from voleryidl.core.v1.failure_pb2 import Failure
 from voleryidl.core.v1.identifier_pb2 import EntityKind
@@ -153,5 +154,4 @@ def print_megabytes(cluster: Cluster, count: int) -> None:
     chunks = cluster.logs(answer.execution.id)
     notes = b"".join(chunk.data for chunk in chunks if chunk.stream == LogStream.LOG_STREAM_PLATFORM)
     assert b"were dropped" in notes
-    kept = sum(path.stat().st_size for path in cluster.planes.directory.rglob("*") if path.is_file())
-    assert kept < 512 * MIB
+    assert size_below(cluster.planes.directory) < 512 * MIB

@@ -36,6 +36,7 @@ if __name__ == "__main__":
 
 import grpc
 import psutil
+from support.files_below import files_below, size_below
 from support.packages import (
     DOMAIN,
     INTEGER,
@@ -249,7 +250,7 @@ class Soak:
         plane, worker = (
             psutil.Process(process.pid) for process in (self.planes.control_plane, self.planes.worker)
         )
-        files = sum(len(names) for _, _, names in os.walk(self.planes.directory))
+        files = sum(1 for _ in files_below(self.planes.directory))
         sample = Sample(
             done=self.done,
             control_plane=own_memory(plane.pid),
@@ -294,17 +295,6 @@ def own_memory(pid: int) -> int:
         if line.startswith("RssAnon:"):
             return int(line.split()[1]) * 1024
     return 0
-
-
-def size_below(folder: Path) -> int:
-    total = 0
-    for here, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += os.stat(os.path.join(here, name)).st_size
-            except FileNotFoundError:
-                continue
-    return total
 
 
 def register(planes: Planes) -> None:
@@ -370,12 +360,8 @@ def settle(soak: Soak) -> int:
 
 def objects_left(planes: Planes) -> list[Path]:
     """Objects that are not uploads; those of the cache are gone when its entries are."""
-    return [
-        path
-        for folder in ("executions", "logs", "incoming", "blobs")
-        for path in (planes.storage / folder).rglob("*")
-        if path.is_file()
-    ]
+    folders = ("executions", "logs", "incoming", "blobs")
+    return list(files_below(*(planes.storage / folder for folder in folders)))
 
 
 def rows_left(planes: Planes) -> dict[str, int]:
@@ -452,7 +438,7 @@ def run(
             problems.append(f"rows are left: {rows}")
         if objects := objects_left(planes):
             problems.append(f"{len(objects)} objects are left, such as {objects[0]}")
-        spool = list((directory / "worker").rglob("spool/*"))
+        spool = [path for path in files_below(directory / "worker") if path.parent.name == "spool"]
         if len(spool) > 2 * planes.slots:
             problems.append(f"spool files are left: {spool[:5]}")
         growth = soak.growth()
